@@ -25,6 +25,7 @@ use weir_runtime::keyed::edge::{EdgeReport, EdgeSender};
 use weir_runtime::memory::Memory;
 use weir_runtime::retry::RetryPolicy;
 use weir_runtime::sink;
+use weir_runtime::sink::Means;
 use weir_runtime::sink::delta::DeltaTable;
 use weir_runtime::sink::writing::Slot;
 use weir_runtime::state::log::{Restorable, StateLog};
@@ -231,7 +232,7 @@ async fn table(sink: &Sink) -> Result<DeltaTable, String> {
         access: Access::Folder,
         standing: Standing::default(),
     };
-    DeltaTable::open_or_create(location, sink, "bench", RetryPolicy::default()).await.map_err(said)
+    DeltaTable::open_or_create(location, sink, "bench", &Means::of_system(RetryPolicy::default())).await.map_err(said)
 }
 
 /// The document of `bench/run keys` and `bench/run windows`, or the rides job over the same records.

@@ -76,7 +76,7 @@ impl Shape {
             EventTime::Ms(ms) => ms,
         };
         out.extend_from_slice(b"{\"id\":");
-        write_number(out, key, 1);
+        write_number(out, key);
         out.extend_from_slice(b",\"city\":\"");
         out.extend_from_slice(CITIES[draws.below(CITIES.len() as u64) as usize].as_bytes());
         out.extend_from_slice(b"\",\"price\":");
@@ -84,13 +84,13 @@ impl Shape {
         out.extend_from_slice(b",\"distanceKm\":");
         write_hundredths(out, 500 + draws.below(2_000));
         out.extend_from_slice(b",\"ts\":");
-        write_number(out, ts_ms, 1);
+        write_number(out, ts_ms);
         for column in FIELDS..self.columns {
             out.extend_from_slice(b",\"c");
-            write_number(out, u64::from(column), 1);
+            write_number(out, u64::from(column));
             out.extend_from_slice(b"\":");
             if column % 2 == 0 {
-                write_number(out, draws.below(1_000_000), 1);
+                write_number(out, draws.below(1_000_000));
             } else {
                 out.push(b'"');
                 write_text(out, 8, &mut draws);
@@ -148,21 +148,13 @@ fn write_text(out: &mut Vec<u8>, letters: usize, draws: &mut Draws) {
 }
 
 fn write_hundredths(out: &mut Vec<u8>, hundredths: u64) {
-    write_number(out, hundredths / 100, 1);
-    out.push(b'.');
-    write_number(out, hundredths % 100, 2);
+    write_number(out, hundredths / 100);
+    let rest = (hundredths % 100) as u8;
+    out.extend_from_slice(&[b'.', b'0' + rest / 10, b'0' + rest % 10]);
 }
 
-/// Writes a number in decimal, with leading zeros up to `width`.
-fn write_number(out: &mut Vec<u8>, mut n: u64, width: usize) {
-    let mut digits = [b'0'; 20];
-    let mut from = digits.len();
-    while n > 0 {
-        from -= 1;
-        digits[from] = b'0' + (n % 10) as u8;
-        n /= 10;
-    }
-    out.extend_from_slice(&digits[from.min(digits.len() - width)..]);
+fn write_number(out: &mut Vec<u8>, n: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
 
 #[cfg(test)]

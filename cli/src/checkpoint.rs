@@ -9,6 +9,7 @@ use weir_plan::Plan;
 use weir_runtime::Failure;
 use weir_runtime::checkpoint::removal::{Removed, remove};
 use weir_runtime::checkpoint::store::Store;
+use weir_runtime::random::Random;
 use weir_runtime::retry::RetryPolicy;
 use weir_runtime::storage::{self, Secrets};
 
@@ -93,5 +94,5 @@ fn delete(plan: &Plan, args: &DeleteArgs) -> Result<Removed, Failure> {
     let retry = RetryPolicy::giving_up_after(Duration::from_secs(args.give_up_after));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::retry(format!("start threads: {e}")))?;
-    runtime.block_on(remove(&store, &plan.pipeline, &run::home(), retry))
+    runtime.block_on(remove(&store, &plan.pipeline, &run::home(), retry, &Random::of_system()))
 }

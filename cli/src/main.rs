@@ -1,5 +1,5 @@
 //! `weir`: run, validate and try streaming pipelines from the command line.
-
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests play the clock and draw as they like"))]
 // Use `say` for output: the standard macros end the process, or block it, if nobody reads the output.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use weir_plan::Plan;
 use weir_runtime::Failure;
 use weir_runtime::checkpoint::home::Home;
+use weir_runtime::clock::{since, steady};
 use weir_runtime::engine::{self, MaintenanceClock, Options, Signal, Summary};
 use weir_runtime::storage::Secrets;
 
@@ -120,7 +121,7 @@ struct RunSummary<'a> {
 }
 
 pub fn run(args: &RunArgs) -> ExitCode {
-    let began = Instant::now();
+    let began = steady();
     init_logs(args.log_json);
     let plan = match document::load(&args.document) {
         Ok(plan) => Arc::new(plan),
@@ -223,7 +224,7 @@ fn write_summary(path: Option<&Path>, counts: &Summary, began: Instant) -> Resul
     let Some(path) = path else { return Ok(()) };
     let summary = RunSummary {
         counts,
-        wall_seconds: began.elapsed().as_secs_f64(),
+        wall_seconds: since(began).as_secs_f64(),
         cpu_seconds: usage::cpu_seconds(),
         rss_bytes_max: usage::rss_bytes_max(),
     };

@@ -2,6 +2,7 @@
 //!
 //! Text → [`document`] (every field, without its meaning) → [`lower`] → [`Plan`]. Each stage reports all of its errors
 //! at once.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests play the clock and draw as they like"))]
 
 mod decode;
 pub mod defaults;

@@ -7,11 +7,11 @@ use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::dereference::Observed;
 use crate::desired::labels::{Owner, PIPELINE, REVISION};
 use crate::desired::workload::Workload;
 use crate::desired::{Desired, pod_monitor};
 use crate::error::{Error, Result, asking};
+use crate::observed::Observed;
 use crate::ownership::is_ours;
 use crate::revision::Revision;
 use crate::rollback;

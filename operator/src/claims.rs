@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use weir_crds::places::{Overlap, Place, PlaceKind, places};
 use weir_crds::resource::{Reason, StreamPipeline};
 
-use crate::verdict::Refusal;
+use crate::refusal::Refusal;
 
 /// How many claims of deleted pipelines may accumulate before they are removed.
 const FORGOTTEN_WITH: usize = 64;

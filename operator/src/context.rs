@@ -1,6 +1,5 @@
 //! The dependencies that every reconcile has.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -15,6 +14,7 @@ use crate::looks::Looks;
 use crate::metrics::Metrics;
 use crate::planner::Planner;
 use crate::progress::ProgressReader;
+use crate::settings::Settings;
 
 /// The field manager of the operator's writes.
 pub const FIELD_MANAGER: &str = "weir-operator";
@@ -32,15 +32,6 @@ pub struct Context {
     /// All pipelines that are watched, by scope. A pipeline is compared with all others.
     pub pipelines: Vec<Store<StreamPipeline>>,
     pub clock: fn() -> Timestamp,
-}
-
-/// Settings that the operator's administrator chooses.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The image of pipelines that name none. It is pinned when a pipeline is first accepted.
-    pub runtime_image: String,
-    /// Labels of the pipelines' PodMonitors, by which Prometheus selects them, in clusters that have this kind.
-    pub pod_monitor_labels: BTreeMap<String, String>,
 }
 
 impl Context {

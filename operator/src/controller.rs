@@ -26,8 +26,8 @@ use crate::context::Context;
 use crate::desired::labels::PIPELINE;
 use crate::error::{Cause, Error};
 use crate::health::Health;
+use crate::inputs::secret_keys;
 use crate::reconcile::reconcile;
-use crate::revision::secret_keys;
 
 /// How many reconciles run at the same time. Each spends most of its time waiting for the API server.
 const CONCURRENCY: u16 = 16;

@@ -10,34 +10,13 @@ use kube::api::{Api, ListParams};
 use weir_crds::resource::StreamPipeline;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::claims::Conflict;
 use crate::context::Context;
 use crate::desired::labels::{Owner, PIPELINE};
 use crate::error::{Result, asking};
+use crate::inputs::secret_keys;
+use crate::observed::Observed;
 use crate::ownership::{controller_uid, is_ours};
-use crate::revision::{Revision, secret_keys};
-
-/// The objects of a pipeline. An object that has the pipeline's name or label but does not belong to it is left out.
-#[derive(Debug, Clone, Default)]
-pub struct Observed {
-    /// The keys of each Secret to which the spec refers; `None` if the Secret does not exist.
-    pub secrets: BTreeMap<String, Option<BTreeSet<String>>>,
-    /// A hash of the Secrets' content.
-    pub secrets_hash: String,
-    pub revisions: Vec<Revision>,
-    /// The names of revisions that a newer operator has written, each with the error on reading it.
-    pub unreadable: BTreeMap<String, String>,
-    /// The revision that the status names.
-    pub last_revision: Option<String>,
-    pub deployment: Option<Deployment>,
-    pub jobs: Vec<Job>,
-    /// Pods that the Deployment or one of the Jobs created.
-    pub pods: Vec<Pod>,
-    /// Pods with the pipeline's label whose Deployment or Job no longer exists. They may still write.
-    pub stray_pods: Vec<Pod>,
-    /// An earlier pipeline that has one of this pipeline's places.
-    pub conflict: Option<Conflict>,
-}
+use crate::revision::Revision;
 
 /// Reads all objects of a pipeline.
 ///

@@ -11,14 +11,16 @@ use kube::Resource;
 use serde_json::{Value, json};
 use weir_crds::resource::{Reason, StreamPipeline};
 
-use crate::context::Settings;
-use crate::dereference::Observed;
 use crate::desired::labels::Owner;
 use crate::desired::workload::Workload;
 use crate::desired::{Run, Running, build};
+use crate::observed::Observed;
+use crate::observed::current;
 use crate::planner::read;
+use crate::refusal::Refusal;
 use crate::revision::Revision;
-use crate::verdict::{Readings, Refusal, Verdict, current, judge};
+use crate::settings::Settings;
+use crate::verdict::{Readings, Verdict, judge};
 
 pub fn settings() -> Settings {
     Settings { runtime_image: "registry.example:5000/weir:1.0.0".into(), pod_monitor_labels: BTreeMap::new() }

@@ -4,15 +4,16 @@
 //! lease was unchanged for the lease's duration. The leader gives up if it could not renew the lease for
 //! `RENEW_DEADLINE`, which is shorter, so two leaders never act at once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::{self as coordination, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::api::{Api, PostParams};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
+use crate::clock::{since, steady};
 use crate::error::{Error, Result, asking};
 
 const LEASE_DURATION: Duration = Duration::from_secs(15);
@@ -33,14 +34,17 @@ pub struct Candidate {
     api: Api<coordination::Lease>,
     name: String,
     identity: String,
+    /// For what others read in the Lease: nothing is decided by it.
+    clock: fn() -> Timestamp,
     /// The last record that was seen, and when by this machine's clock.
     seen: Option<(LeaseSpec, Instant)>,
 }
 
 impl Candidate {
     #[must_use]
-    pub fn new(client: Client, lease: Lease<'_>, identity: String) -> Self {
-        Self { api: Api::namespaced(client, lease.namespace), name: lease.name.to_owned(), identity, seen: None }
+    pub fn new(client: Client, lease: Lease<'_>, identity: String, clock: fn() -> Timestamp) -> Self {
+        let (api, name) = (Api::namespaced(client, lease.namespace), lease.name.to_owned());
+        Self { api, name, identity, clock, seen: None }
     }
 
     /// Waits until this process is the leader. `answered` is called each time the API server has said who leads. There
@@ -59,11 +63,11 @@ impl Candidate {
     /// Returns when the lease could not be renewed in time or belongs to another. The process must then end, since
     /// another leader may already do the same work.
     pub async fn lost(&mut self) {
-        let mut renewed = Instant::now();
-        while renewed.elapsed() < RENEW_DEADLINE {
+        let mut renewed = steady();
+        while since(renewed) < RENEW_DEADLINE {
             sleep(RETRY).await;
-            let left = RENEW_DEADLINE.saturating_sub(renewed.elapsed());
-            let asked = Instant::now();
+            let left = RENEW_DEADLINE.saturating_sub(since(renewed));
+            let asked = steady();
             match timeout(left, self.try_hold()).await {
                 Ok(Ok(true)) => renewed = asked,
                 Ok(Ok(false)) => return,
@@ -101,9 +105,9 @@ impl Candidate {
         };
         let spec = lease.spec.clone().unwrap_or_default();
         if self.seen.as_ref().is_none_or(|(seen, _)| *seen != spec) {
-            self.seen = Some((spec.clone(), Instant::now()));
+            self.seen = Some((spec.clone(), steady()));
         }
-        let seen_for = self.seen.as_ref().map_or(Duration::ZERO, |(_, at)| at.elapsed());
+        let seen_for = self.seen.as_ref().map_or(Duration::ZERO, |(_, at)| since(*at));
         let is_ours = spec.holder_identity.as_deref() == Some(&self.identity);
         let is_free = spec.holder_identity.as_deref().is_none_or(str::is_empty) || seen_for >= LEASE_DURATION;
         if !is_ours && !is_free {
@@ -114,7 +118,7 @@ impl Candidate {
     }
 
     fn record(&self, before: Option<&LeaseSpec>) -> LeaseSpec {
-        let now = MicroTime(Timestamp::now());
+        let now = MicroTime((self.clock)());
         let ours = before.filter(|b| b.holder_identity.as_deref() == Some(&self.identity));
         let transitions = before.and_then(|b| b.lease_transitions).unwrap_or(0);
         LeaseSpec {

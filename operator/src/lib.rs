@@ -8,30 +8,37 @@
 //! ```
 //!
 //! Pods hold no Kubernetes credentials. The operator asks each runtime for its progress over HTTP.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests play the clock and draw as they like"))]
 
 pub mod apply;
 pub mod claims;
+pub mod clock;
 pub mod context;
 pub mod controller;
 pub mod deletion;
 pub mod dereference;
 pub mod desired;
 pub mod error;
+mod events;
 #[cfg(test)]
 mod fixtures;
 pub mod health;
 pub mod http;
+pub mod inputs;
 pub mod leader;
 pub mod looks;
 pub mod marks;
 pub mod metrics;
+pub mod observed;
 pub mod ownership;
 pub mod planner;
 pub mod progress;
 pub mod reconcile;
+pub mod refusal;
 pub mod revision;
 pub mod rollback;
 pub mod runs;
+pub mod settings;
 pub mod status;
 pub mod verdict;
 pub mod write;

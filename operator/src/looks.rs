@@ -5,15 +5,15 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
-use tokio::time::Instant;
 use weir_crds::resource::StreamPipeline;
 
-use crate::dereference::Observed;
+use crate::clock::steady;
 use crate::desired::Running;
+use crate::observed::Observed;
 
 /// How often a full look is due. It notices changes that no watch reports: of PodMonitors, and of other owners' objects
 /// that were in the way.
@@ -83,8 +83,7 @@ impl Looks {
     pub fn last(&self, pipeline: &StreamPipeline) -> (Begun, Option<Look>) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.entry(ObjectRef::from_obj(pipeline)).or_default();
-        let look =
-            entry.look.as_ref().filter(|(of, at, _)| *of == Identity::of(pipeline) && is_recent(*at, Instant::now()));
+        let look = entry.look.as_ref().filter(|(of, at, _)| *of == Identity::of(pipeline) && is_recent(*at, steady()));
         (Begun(entry.changes), look.map(|(_, _, look)| look.clone()))
     }
 
@@ -94,7 +93,7 @@ impl Looks {
         let entry = entries.entry(ObjectRef::from_obj(pipeline)).or_default();
         entry.failures = 0;
         if entry.changes == begun.0 && entry.look.is_none() {
-            entry.look = Some((Identity::of(pipeline), Instant::now(), look));
+            entry.look = Some((Identity::of(pipeline), steady(), look));
         }
     }
 

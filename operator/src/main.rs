@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use futures::future::join_all;
-use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
-use weir_operator::context::{Context, Settings};
+use weir_operator::clock;
+use weir_operator::context::Context;
 use weir_operator::controller::{self, Scope};
 use weir_operator::health::Health;
 use weir_operator::leader::{Candidate, Lease};
 use weir_operator::metrics::Metrics;
 use weir_operator::progress::ProgressReader;
+use weir_operator::settings::Settings;
 
 /// How long running reconciles may take after the signal to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -93,7 +94,7 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
     stop_on_signals(stop)?;
 
     let lease = Lease { namespace: &args.leader_election_namespace, name: &args.leader_election_name };
-    let mut candidate = Candidate::new(client.clone(), lease, args.identity.clone());
+    let mut candidate = Candidate::new(client.clone(), lease, args.identity.clone(), clock::wall);
     tracing::info!(identity = %args.identity, lease = %args.leader_election_name, "waiting to be the leader");
     tokio::select! {
         () = candidate.elected(|| health.answered()) => {}
@@ -120,7 +121,7 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
         claims: Arc::default(),
         looks: Arc::default(),
         pipelines: stores.clone(),
-        clock: Timestamp::now,
+        clock: clock::wall,
     });
     let controllers = scopes.iter().zip(stores.into_iter().zip(writers)).map(|(scope, pipelines)| {
         controller::run(scope, pipelines, Arc::clone(&health), Arc::clone(&context), until(stopped.clone()))

@@ -10,11 +10,10 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::Instant;
 use weir_crds::Finding;
 use weir_crds::document::Spec;
 use weir_crds::places::folders;
@@ -22,7 +21,8 @@ use weir_crds::resource::Reason;
 use weir_plan::compat::{Fingerprint, fingerprint};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::verdict::Refusal;
+use crate::clock::{since, steady};
+use crate::refusal::Refusal;
 
 /// The time limit for a document. A document of one mebibyte takes a few seconds in a debug build.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -172,14 +172,14 @@ impl Planner {
     fn kept(&self, origin: &Origin) -> Option<Outcome> {
         let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = all.get_mut(origin)?;
-        kept.asked = Instant::now();
+        kept.asked = steady();
         Some(kept.outcome.clone())
     }
 
     fn keep(&self, origin: Origin, outcome: Outcome) {
         let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, kept| kept.asked.elapsed() < KEPT_UNASKED);
-        all.insert(origin, Kept { outcome, asked: Instant::now() });
+        all.retain(|_, kept| since(kept.asked) < KEPT_UNASKED);
+        all.insert(origin, Kept { outcome, asked: steady() });
     }
 }
 

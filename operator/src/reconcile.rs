@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Event, EventType};
+use kube::runtime::events::EventType;
 use kube::runtime::reflector::Store;
 use kube::{Resource, ResourceExt};
 use serde_json::json;
@@ -18,27 +18,26 @@ use crate::apply;
 use crate::claims::{Conflict, places_of};
 use crate::context::{Context, FIELD_MANAGER};
 use crate::deletion;
-use crate::dereference::{Observed, observe};
+use crate::dereference::observe;
 use crate::desired::labels::Owner;
 use crate::desired::{Run, Running, build};
 use crate::error::{Cause, Error, Result, asking};
+use crate::events::tell;
 use crate::looks::{Applied, Look};
+use crate::observed::{Current, Observed, current};
 use crate::planner::words;
 use crate::progress::Kind;
 use crate::revision::Revision;
 use crate::rollback;
 use crate::runs::{self, Runs};
 use crate::status::{Facts, interrupted, reachable_ip, status};
-use crate::verdict::{Current, Readings, Verdict, current, judge};
+use crate::verdict::{Readings, Verdict, judge};
 use crate::write::Writer;
 
 /// How often progress is read. This also limits how often the status is written only because of progress.
 const POLL: Duration = Duration::from_secs(10);
 /// How often to look while the pipeline is changing.
 const POLL_CHANGING: Duration = Duration::from_secs(2);
-
-/// The most characters of an event's note. API servers accept 1024 bytes.
-const NOTE_CHARS_MAX: usize = 1000;
 
 /// Reconciles one pipeline.
 ///
@@ -261,20 +260,5 @@ async fn tell_changes(context: &Context, pipeline: &StreamPipeline, now: &Status
         let is_good = on_its_way || (condition.type_ == "Ready") == (condition.status == "True");
         let kind = if is_good { EventType::Normal } else { EventType::Warning };
         tell(context, pipeline, kind, &condition.reason, condition.message.clone()).await;
-    }
-}
-
-/// Writes an event about a pipeline.
-pub async fn tell(context: &Context, pipeline: &StreamPipeline, kind: EventType, reason: &str, note: String) {
-    let event = Event {
-        type_: kind,
-        reason: reason.to_owned(),
-        note: Some(note.chars().take(NOTE_CHARS_MAX).collect()),
-        action: "Reconcile".to_owned(),
-        secondary: None,
-    };
-    let about = pipeline.object_ref(&());
-    if let Err(e) = asking("write an event", context.recorder.publish(&event, &about)).await {
-        tracing::warn!("{e}");
     }
 }

@@ -5,47 +5,17 @@
 //! revision is stored as a ControllerRevision and written before anything is rolled, so a crash in between does not
 //! lose the intent.
 
-use std::collections::BTreeSet;
-
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use weir_crds::document::{PodTemplate, Resources, Spec};
-use weir_crds::resource::StreamPipeline;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::desired::labels::Owner;
 use crate::desired::pod;
+use crate::inputs::Inputs;
 use crate::marks::Marks;
-
-/// Fields of the spec that the runtime does not read. The pods' own settings are in other inputs.
-const NOT_FOR_PODS: [&str; 7] =
-    ["suspend", "replicas", "deletionPolicy", "image", "runtimeVersion", "resources", "podTemplate"];
-
-/// The most bytes of a document's text with indentation. Longer documents are written without spaces.
-const PRETTY_BYTES_MAX: usize = 256 << 10;
-
-/// The inputs of a pod. An unknown field comes from a newer operator and can't be interpreted, so reading fails.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Inputs {
-    /// The document's text as the runtime reads it.
-    pub document_text: String,
-    pub image: String,
-    /// Whether the document names the image or its version. When it stops naming one, the operator's default applies
-    /// again.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub image_is_given: bool,
-    /// The Secrets to mount.
-    pub secrets: BTreeSet<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resources: Option<Resources>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pod_template: Option<PodTemplate>,
-}
 
 /// An accepted document with everything that its pods need.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,35 +38,6 @@ struct Data {
     generation: i64,
     inputs: Inputs,
     template: PodTemplateSpec,
-}
-
-impl Inputs {
-    /// The inputs from a valid document and what it says about pods.
-    #[must_use]
-    pub fn of(pipeline: &StreamPipeline, spec: &Spec, image: String) -> Self {
-        let mut document = pipeline.document();
-        if let Some(spec) = document["spec"].as_object_mut() {
-            spec.retain(|field, _| !NOT_FOR_PODS.contains(&field.as_str()));
-        }
-        Self {
-            document_text: text_of(&document),
-            image,
-            image_is_given: spec.image.is_some() || spec.runtime_version.is_some(),
-            secrets: secret_keys(&pipeline.spec).into_iter().map(|(secret, _)| secret).collect(),
-            resources: spec.resources.clone(),
-            pod_template: spec.pod_template.clone(),
-        }
-    }
-
-    /// The document as a value.
-    #[must_use]
-    pub fn document(&self) -> Value {
-        serde_json::from_str(&self.document_text).unwrap_or(Value::Null)
-    }
-
-    fn hash(&self) -> String {
-        format!("{:010x}", xxh3_64(serde_json::to_string(self).unwrap_or_default().as_bytes()) & 0xff_ffff_ffff)
-    }
 }
 
 impl Revision {
@@ -141,43 +82,5 @@ impl Revision {
             template: data.template,
             marks,
         })
-    }
-}
-
-/// The document's text as JSON, which is always valid YAML, since JSON values have no anchors and no unusual keys. It
-/// is indented for people, unless the document is very long.
-fn text_of(document: &Value) -> String {
-    let pretty = serde_json::to_string_pretty(document).unwrap_or_default();
-    if pretty.len() <= PRETTY_BYTES_MAX { pretty } else { document.to_string() }
-}
-
-/// All Secrets that a spec refers to, with the keys that must exist. A field refers to a Secret if its name is
-/// `secretRef` or ends with `SecretRef`.
-#[must_use]
-pub fn secret_keys(spec: &Value) -> BTreeSet<(String, String)> {
-    let mut found = BTreeSet::new();
-    collect_secrets(spec, &mut found);
-    found
-}
-
-/// The required keys for `credentialsSecretRef`, which does not name any.
-const CREDENTIAL_KEYS: [&str; 2] = ["accessKeyId", "secretAccessKey"];
-
-fn collect_secrets(value: &Value, found: &mut BTreeSet<(String, String)>) {
-    match value {
-        Value::Object(fields) => {
-            for (field, inner) in fields {
-                let name = inner.get("name").and_then(Value::as_str);
-                match name.filter(|_| field == "secretRef" || field.ends_with("SecretRef")) {
-                    Some(secret) => match inner.get("key").and_then(Value::as_str) {
-                        Some(key) => found.extend([(secret.to_owned(), key.to_owned())]),
-                        None => found.extend(CREDENTIAL_KEYS.map(|key| (secret.to_owned(), key.to_owned()))),
-                    },
-                    None => collect_secrets(inner, found),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect_secrets(item, found)),
-        _ => {}
     }
 }

@@ -11,15 +11,17 @@ use serde_json::Value;
 use weir_crds::resource::{Reason, StreamPipeline};
 use weir_plan::compat;
 
-use crate::context::Settings;
-use crate::dereference::Observed;
-use crate::desired::labels::{Owner, REVISION, SECRETS};
+use crate::desired::labels::{Owner, SECRETS};
 use crate::desired::pod::CONTAINER;
 use crate::desired::workload::{Workload, workload};
 use crate::desired::{Run, Running};
+use crate::inputs::{Inputs, secret_keys};
+use crate::observed::{Current, Observed, current, deployed_template};
 use crate::planner::{Outcome, Reading};
-use crate::revision::{Inputs, Revision, secret_keys};
+use crate::refusal::Refusal;
+use crate::revision::Revision;
 use crate::rollback;
+use crate::settings::Settings;
 use crate::write::was_applied;
 
 /// The most bytes of a document. A ConfigMap holds 1 MiB, and a ControllerRevision must hold the same text with its
@@ -35,26 +37,6 @@ pub struct Verdict {
     /// Why the spec is not the target.
     pub refusal: Option<Refusal>,
     pub suspend: bool,
-}
-
-/// Why a spec is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    pub reason: Reason,
-    /// One sentence, or several lines of the form `path: sentence`.
-    pub message: String,
-}
-
-impl Refusal {
-    /// Whether the document itself, its Secrets or its checkpoint are wrong; a document that only does not fit the
-    /// saved state is valid.
-    #[must_use]
-    pub fn is_invalid(&self) -> bool {
-        matches!(
-            self.reason,
-            Reason::InvalidDocument | Reason::SecretMissing | Reason::CheckpointInUse | Reason::TableInUse
-        )
-    }
 }
 
 /// The planner's answers for the spec and for the running document.
@@ -93,50 +75,6 @@ pub fn judge(
 pub fn is_suspended(spec: &Value) -> bool {
     spec.get("suspend").and_then(Value::as_bool).unwrap_or(false)
         || spec.get("replicas").and_then(Value::as_i64) == Some(0)
-}
-
-/// The revision that runs, as far as it is known.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Current<'a> {
-    /// Nothing was ever accepted.
-    Nothing,
-    Known(&'a Revision),
-    /// The revision of this name, which is missing or was written by a newer operator.
-    Unreadable(&'a str),
-}
-
-impl<'a> Current<'a> {
-    #[must_use]
-    pub fn known(self) -> Option<&'a Revision> {
-        match self {
-            Self::Known(revision) => Some(revision),
-            Self::Nothing | Self::Unreadable(_) => None,
-        }
-    }
-}
-
-/// The revision that the Deployment, or else the newest Job, asks for; without either, the one that the status names;
-/// without that, the newest. If that revision is missing, no other one takes its place: it would be an older document.
-#[must_use]
-pub fn current(observed: &Observed) -> Current<'_> {
-    let named = deployed_template(observed)
-        .and_then(|t| t.metadata.as_ref())
-        .and_then(|m| m.annotations.as_ref()?.get(REVISION));
-    if let Some(name) = named.or(observed.last_revision.as_ref()) {
-        let found = observed.revisions.iter().find(|r| r.name == *name);
-        return found.map_or(Current::Unreadable(name), Current::Known);
-    }
-    match (observed.unreadable.keys().next_back(), observed.revisions.iter().max_by_key(|r| r.number)) {
-        (Some(name), _) => Current::Unreadable(name),
-        (None, Some(newest)) => Current::Known(newest),
-        (None, None) => Current::Nothing,
-    }
-}
-
-fn deployed_template(observed: &Observed) -> Option<&PodTemplateSpec> {
-    let deployed = observed.deployment.as_ref().and_then(|d| d.spec.as_ref()).map(|s| &s.template);
-    let job = || observed.jobs.iter().max_by_key(|j| j.metadata.creation_timestamp.as_ref().map(|t| t.0));
-    deployed.or_else(|| job().and_then(|j| j.spec.as_ref()).map(|s| &s.template))
 }
 
 /// Decides about a valid spec while the running revision can't be read: the spec may be applied only if it is exactly

@@ -2,7 +2,6 @@
 
 mod bounded;
 mod by_pattern;
-mod civil;
 mod date_bin;
 mod date_format;
 mod date_trunc;

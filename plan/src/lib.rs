@@ -4,6 +4,7 @@
 //! `weir-runtime` executes it. Nothing in this crate does I/O, reads a clock or draws a random number.
 
 pub mod aggregate;
+pub mod calendar;
 pub mod compat;
 pub mod expr;
 pub mod floats;

@@ -60,7 +60,7 @@ pub fn run(args: &DemoArgs) -> ExitCode {
 }
 
 fn demo(args: &DemoArgs) -> Result<(), Failure> {
-    let started_at = Utc::now();
+    let started_at = crate::produce::now();
     let dir = folder(args.dir.as_deref(), started_at)?;
     let cluster = MockCluster::<DefaultProducerContext>::new(1)
         .map_err(|e| Failure::retry(format!("start a Kafka in the process: {e}")))?;

@@ -6,9 +6,10 @@ pub mod partition;
 pub mod rides;
 pub mod send;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use weir_runtime::clock::{since, steady, wall_us};
 use weir_runtime::failure::Result;
 
 use delivery::Target;
@@ -101,16 +102,21 @@ impl RidesArgs {
 pub fn run(args: &RidesArgs) -> Result<()> {
     let target = Target { bootstrap_servers: args.bootstrap.clone(), topic: args.topic.clone() };
     let mut reported = (Duration::ZERO, 0);
-    let first_at = Instant::now();
-    let done = send(&target, Rides::new(args.spec(Utc::now())), |sent| {
+    let first_at = steady();
+    let done = send(&target, Rides::new(args.spec(now())), |sent| {
         if sent.elapsed >= reported.0 + REPORT_EVERY {
             report(sent, reported);
             reported = (sent.elapsed, sent.records);
         }
-        pace_at(args.rate, sent.records, first_at.elapsed())
+        pace_at(args.rate, sent.records, since(first_at))
     })?;
     report(&done, (Duration::ZERO, 0));
     Ok(())
+}
+
+/// The wall clock as a calendar has it.
+pub fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(wall_us()).unwrap_or_default()
 }
 
 /// What to send after `elapsed`, given that `sent` rides were sent. A delay is made up for, and fast rates are sent in

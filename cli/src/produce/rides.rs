@@ -3,10 +3,12 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
+use weir_plan::calendar::Date;
 
 pub const CITIES: [&str; 5] = ["FR", "US", "DE", "MG", "UK"];
 
 const MINUTE_US: u64 = 60_000_000;
+const MS_PER_DAY: i64 = 86_400_000;
 
 /// How much earlier than the disorder allows the event time of a late ride is: more than the usual watermark delay of
 /// ten minutes.
@@ -160,25 +162,15 @@ fn write_number(out: &mut Vec<u8>, mut n: u64, width: usize) {
     out.extend_from_slice(&digits[from.min(digits.len() - width)..]);
 }
 
-/// Appends a time such as `2024-01-01T00:00:00.123Z`. The civil date is Howard Hinnant's `civil_from_days`
-/// (<https://howardhinnant.github.io/date_algorithms.html>); a formatting library would take longer than everything
-/// else here.
+/// As `2024-01-01T00:00:00.123Z`. A formatting library would take longer than everything else here
+/// (`weir_plan::calendar` has the figures).
 fn write_timestamp(out: &mut Vec<u8>, ts_ms: i64) {
-    let days = ts_ms.div_euclid(86_400_000);
-    let ms = ts_ms.rem_euclid(86_400_000).unsigned_abs();
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let ms = ts_ms.rem_euclid(MS_PER_DAY).unsigned_abs();
+    let Date { year, month, day, .. } = Date::of_day(ts_ms.div_euclid(MS_PER_DAY));
     for (separator, number, width) in [
         (None, year.unsigned_abs(), 4),
-        (Some(b'-'), month.unsigned_abs(), 2),
-        (Some(b'-'), day.unsigned_abs(), 2),
+        (Some(b'-'), u64::from(month), 2),
+        (Some(b'-'), u64::from(day), 2),
         (Some(b'T'), ms / 3_600_000, 2),
         (Some(b':'), ms / 60_000 % 60, 2),
         (Some(b':'), ms / 1_000 % 60, 2),

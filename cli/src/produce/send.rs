@@ -1,12 +1,13 @@
 //! Sends rides to a topic, at the pace that the caller sets.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
+use weir_runtime::clock::{since, steady};
 use weir_runtime::failure::{Failure, Result};
 
 use super::delivery::{Delivery, Target, partition_count};
@@ -62,7 +63,7 @@ pub fn send(
     mut rides: impl Iterator<Item = Ride>,
     mut pace: impl FnMut(&Sent) -> Pace,
 ) -> Result<Sent> {
-    let started = Instant::now();
+    let started = steady();
     let producer = connect(target)?;
     let partitions = partition_count(&producer, target, CONNECT_WITHIN)?;
     let (mut key, mut value) = (Vec::with_capacity(16), Vec::with_capacity(256));
@@ -70,7 +71,7 @@ pub fn send(
     let mut held_back = None;
     'sending: loop {
         sent.waiting = u64::try_from(producer.in_flight_count()).unwrap_or(0);
-        sent.elapsed = started.elapsed();
+        sent.elapsed = since(started);
         let allowed = match pace(&sent) {
             Pace::Send(records) => records.min(CHUNK),
             Pace::Stop => break,
@@ -111,7 +112,7 @@ pub fn send(
     let flushed = producer.flush(DELIVER_WITHIN);
     producer.context().check(target)?;
     flushed.map_err(|e| producer.context().explain(target, &format!("not every record was acknowledged: {e}")))?;
-    Ok(Sent { waiting: 0, elapsed: started.elapsed(), ..sent })
+    Ok(Sent { waiting: 0, elapsed: since(started), ..sent })
 }
 
 fn connect(target: &Target) -> Result<BaseProducer<Delivery>> {
@@ -146,6 +147,8 @@ mod tests {
     use rdkafka::mocking::MockCluster;
     use rdkafka::{Offset, TopicPartitionList};
     use weir_runtime::failure::Remedy;
+
+    use std::time::Instant;
 
     use super::*;
     use crate::produce::rides::{EventPace, Rides, RidesSpec};

@@ -20,7 +20,7 @@ use weir_runtime::Failure;
 use weir_runtime::failure::Result;
 use weir_runtime::retry::RetryPolicy;
 use weir_runtime::sink::reading_back::{Expected, Versions};
-use weir_runtime::sink::{self, Environment};
+use weir_runtime::sink::{self, Environment, Means};
 use weir_runtime::storage::{Secrets, Standing};
 
 use self::count::Counts;
@@ -104,7 +104,7 @@ fn replay(plan: &Arc<Plan>, args: &ReplayArgs) -> Result<()> {
     let environment = Environment {
         plan: Arc::clone(plan),
         secrets: Secrets { dir: args.secrets.clone() },
-        retry: RetryPolicy::giving_up_after(patience),
+        means: Means::of_system(RetryPolicy::giving_up_after(patience)),
         standing: Standing::default(),
     };
     let table = runtime.block_on(sink::read_back(sink, &expected, versions, &environment))?;

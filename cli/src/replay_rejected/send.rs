@@ -2,7 +2,7 @@
 //! returns, all letters taken so far are acknowledged.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
@@ -10,6 +10,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
+use weir_runtime::clock::steady;
 use weir_runtime::failure::{Failure, Result};
 
 use super::letter::{Letter, Origin};
@@ -110,11 +111,11 @@ impl Outlet for Sender {
             .insert(Header { key: REASON_HEADER, value: Some(letter.reason) });
         let mut record = BaseRecord::<[u8], [u8]>::to(&target.topic).partition(partition).headers(headers);
         (record.key, record.payload, record.timestamp) = (letter.key, letter.value, letter.timestamp_ms);
-        let until = Instant::now() + self.destination.patience;
+        let until = steady() + self.destination.patience;
         while let Err((error, unsent)) = self.producer.send(record) {
             let full = matches!(error, KafkaError::MessageProduction(Code::QueueFull));
             self.producer.context().check(&target)?;
-            if !full || Instant::now() >= until {
+            if !full || steady() >= until {
                 let why = format!("the record replayed from {from} was refused: {error}");
                 let failure = self.producer.context().explain(&target, &why);
                 return Err(if full { failure } else { Failure::config(failure.message) });
@@ -167,6 +168,8 @@ mod tests {
     use weir_runtime::failure::Remedy;
 
     use super::super::letter::tests::letter;
+    use std::time::Instant;
+
     use super::*;
 
     fn destination(cluster: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>) -> Destination {

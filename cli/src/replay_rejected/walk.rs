@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use arrow::record_batch::RecordBatch;
 use tokio::runtime::Handle;
+use weir_runtime::clock::{since, steady};
 use weir_runtime::failure::Result;
 use weir_runtime::sink::reading_back::ReadBack;
 
@@ -82,9 +83,9 @@ impl Walk {
             let more = progress.batch(&rows, outlet)?;
             // The first report comes at once, so that a user who kills the command within the first second knows where
             // to continue.
-            if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
+            if reported.is_none_or(|at| since(at) >= REPORT_EVERY) {
                 err!("{}", outlet.report(progress.taken, progress.settled));
-                reported = Some(Instant::now());
+                reported = Some(steady());
             }
             if !more {
                 return Ok(());

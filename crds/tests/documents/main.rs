@@ -1,6 +1,7 @@
 //! Tests of valid and invalid documents. They are one program, because each program links the planner.
 
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "tests measure and draw as they like")]
 
 mod bad_columns;
 mod bad_commas;

@@ -11,8 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::Resource;
 
 use super::labels::{OF, Owner, REVISION};
-use super::pod::{CONTAINER, DOCUMENT, SECRETS_DIR, TERMINATION_MESSAGE};
-use super::{DOCUMENT_KEY, pod};
+use super::pod::{self, CONTAINER, DOCUMENT, DOCUMENT_KEY, SECRETS_DIR, TERMINATION_MESSAGE};
 use crate::revision::Revision;
 
 /// The label of the Job's pods, in place of the runtime's labels: no Service or Deployment may select them.

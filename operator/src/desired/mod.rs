@@ -5,6 +5,7 @@ pub mod cleanup;
 pub mod labels;
 pub mod pod;
 pub mod pod_monitor;
+mod running;
 pub mod workload;
 
 use std::collections::BTreeMap;
@@ -13,14 +14,14 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount, ServicePort
 use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPort, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::context::Settings;
-use crate::revision::Revision;
 use kube::api::DynamicObject;
-use labels::Owner;
-use workload::{Workload, workload};
 
-/// The name of the document's file in the ConfigMap.
-const DOCUMENT_KEY: &str = "pipeline.yaml";
+use self::labels::Owner;
+use self::pod::DOCUMENT_KEY;
+pub use self::running::{Run, Running};
+use self::workload::{Workload, workload};
+use crate::revision::Revision;
+use crate::settings::Settings;
 
 /// All objects of a pipeline that are applied together.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,27 +33,6 @@ pub struct Desired {
     /// Only for clusters that have this kind.
     pub pod_monitor: DynamicObject,
     pub workload: Workload,
-}
-
-/// What may change without a new revision.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Running {
-    pub replicas: i32,
-    /// Changes when the content of the Secrets changes. The pods are then replaced, since a runtime reads Secrets only
-    /// when it starts.
-    pub secrets_hash: String,
-    pub run: Run,
-}
-
-/// The run that should be running now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Run {
-    /// A pipeline that runs without an end.
-    Endless,
-    /// The run with this id, of an AvailableNow pipeline.
-    Unfinished(String),
-    /// No run until the next one is due. The Job of a completed run is not created again, even if somebody deletes it.
-    None,
 }
 
 #[must_use]

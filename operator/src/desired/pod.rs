@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use weir_crds::document::{self, EnvVar, PodTemplate, SecretRef};
 
 use super::labels::{Owner, REVISION};
-use crate::revision::Inputs;
+use crate::inputs::Inputs;
 
 /// The port on which the runtime serves /metrics and /progress.
 pub const HTTP_PORT: u16 = 9464;
@@ -29,6 +29,8 @@ const UNREACHABLE_SECONDS: i64 = 20;
 /// The time to finish the current epoch after SIGTERM.
 const GRACE_SECONDS: i64 = 60;
 
+/// The document's key in its ConfigMap.
+pub const DOCUMENT_KEY: &str = "pipeline.yaml";
 /// The name of the volume with the document.
 pub const DOCUMENT: &str = "document";
 pub const DOCUMENT_PATH: &str = "/etc/weir/pipeline.yaml";

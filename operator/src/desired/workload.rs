@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::labels::{Owner, RUN, SECRETS};
 use super::pod::CONTAINER;
-use super::{Run, Running};
+use super::running::{Run, Running};
 use crate::revision::Revision;
 
 /// The environment variable that tells the runtime the id of its run.

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use weir_crds::resource::{Reason, StreamPipeline};
 
 use super::{failed, good, last_good};
-use crate::dereference::Observed;
 use crate::fixtures::{cluster_running, owner, pod, rides, rides_with, verdict};
 use crate::marks::Good;
+use crate::observed::Observed;
 use crate::revision::Revision;
 use crate::verdict::Verdict;
 

@@ -10,8 +10,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::SignedDuration;
 use weir_crds::resource::{ConditionType, Progress, Reason, Run, Severity, StreamPipeline, condition};
 
+use super::facts::Facts;
+use super::pods;
 use super::pods::Trouble;
-use super::{Facts, pods};
 use crate::desired::workload::job_of;
 use crate::error::{Cause, Error};
 use crate::progress::Kind;

@@ -1,6 +1,7 @@
 //! Computes the status from the facts. Pure: the clock is an argument, and equal facts give an equal status.
 
 mod conditions;
+mod facts;
 mod pods;
 #[cfg(test)]
 mod tests;
@@ -8,47 +9,11 @@ mod tests;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_crds::resource::{Progress, Run, Runtime, Status, StreamPipeline, TableVersion, WatermarkHold};
 
-use crate::dereference::Observed;
-use crate::desired::labels::Owner;
 use crate::desired::workload::job_of;
 use crate::error::Error;
-use crate::progress::Report;
-use crate::runs::Runs;
-use crate::verdict::Verdict;
 
+pub use facts::Facts;
 pub use pods::{is_over, is_ready, reachable_ip, refused_to_go_on, restarts, trouble};
-
-/// The facts from which the status is computed.
-pub struct Facts<'a> {
-    pub pipeline: &'a StreamPipeline,
-    pub owner: &'a Owner,
-    pub verdict: &'a Verdict,
-    pub observed: &'a Observed,
-    /// The runtime's report; `None` if there is no pod to ask, or if it has not claimed its checkpoint yet.
-    pub report: Option<&'a Report>,
-    /// Why the runtime could not be asked.
-    pub unreachable: Option<&'a str>,
-    /// Why the desired objects could not be applied.
-    pub failure: Option<&'a Error>,
-    /// `None` if the pipeline runs without an end.
-    pub runs: Option<&'a Runs>,
-    pub now: Time,
-}
-
-impl Facts<'_> {
-    fn before(&self) -> Option<&Status> {
-        self.pipeline.status.as_ref()
-    }
-
-    fn generation(&self) -> i64 {
-        self.pipeline.metadata.generation.unwrap_or(0)
-    }
-
-    /// Whether there is an object that creates pods.
-    fn has_workload(&self) -> bool {
-        self.observed.deployment.is_some() || !self.observed.jobs.is_empty()
-    }
-}
 
 /// The whole status.
 #[must_use]

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 use weir_crds::resource::{Status, StreamPipeline};
 
 use super::{Facts, status};
-use crate::dereference::Observed;
 use crate::error::Error;
 use crate::fixtures::{at, cluster_running, empty_cluster, owner, pod, rides, rides_with, verdict};
 use crate::marks::{Failed, Good};
+use crate::observed::Observed;
 use crate::progress::{Kind, Report};
 use crate::runs::decide;
 

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use weir_crds::resource::{Reason, StreamPipeline};
 
 use crate::claims::{Claims, places_of};
-use crate::dereference::Observed;
 use crate::fixtures::{cluster_running, empty_cluster, owner, readings, rides, rides_with, settings, verdict};
 use crate::marks::Good;
+use crate::observed::Observed;
 use crate::revision::Revision;
 use crate::verdict::judge;
 

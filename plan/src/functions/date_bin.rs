@@ -11,8 +11,8 @@ use datafusion_expr::{
     TypeSignatureClass, Volatility,
 };
 
-use super::civil::{Civil, US_PER_DAY, days_in_month, midnight_us};
 use super::date_trunc::{a_time, in_us, like, rows_of};
+use crate::calendar::{Civil, US_PER_DAY, days_in_month, midnight_us};
 use crate::types::timestamp_type;
 
 const NAME: &str = "date_bin";

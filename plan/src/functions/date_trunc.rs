@@ -12,7 +12,7 @@ use datafusion_expr::{
     Volatility,
 };
 
-use super::civil::{Civil, US_PER_DAY, US_PER_SECOND, midnight_us};
+use crate::calendar::{Civil, US_PER_DAY, US_PER_SECOND, midnight_us};
 use crate::types::timestamp_type;
 
 const NAME: &str = "date_trunc";

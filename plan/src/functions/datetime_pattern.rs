@@ -17,7 +17,7 @@ mod tokens;
 
 use std::fmt::{self, Write};
 
-use super::civil::Civil;
+use crate::calendar::Civil;
 use crate::quote::quoted;
 use tokens::{LETTERS, Token, letters, tokens};
 

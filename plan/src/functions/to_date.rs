@@ -14,7 +14,7 @@ use datafusion_expr::{
 };
 
 use super::by_pattern::{self, Misfit};
-use super::civil::US_PER_DAY;
+use crate::calendar::US_PER_DAY;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct ToDate {

@@ -9,8 +9,8 @@ use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::by_pattern;
-use super::civil::US_PER_SECOND;
 use super::to_timestamp::ToTimestamp;
+use crate::calendar::US_PER_SECOND;
 
 const NAME: &str = "to_unixtime";
 

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use weir_plan::plan::MEMORY_BYTES_MIN;
 
 use crate::allocator;
+use crate::clock::{since, steady};
 use crate::failure::{Failure, Result};
 
 /// Percent of the limit. Above it Weir gives freed memory back to the system at once.
@@ -160,9 +161,9 @@ impl Memory {
         let mut used = used_bytes()?;
         self.used_bytes_max.fetch_max(used, Ordering::Relaxed);
         let (tight, full) = (limit / 100 * TIGHT, limit / 100 * FULL);
-        if used > full || (used > tight && trimmed_at.is_none_or(|at| at.elapsed() >= TRIM_EVERY)) {
+        if used > full || (used > tight && trimmed_at.is_none_or(|at| since(at) >= TRIM_EVERY)) {
             allocator::give_back();
-            *trimmed_at = Some(Instant::now());
+            *trimmed_at = Some(steady());
             used = used_bytes()?;
         }
         self.used_bytes.store(used, Ordering::Relaxed);

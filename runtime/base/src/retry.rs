@@ -2,11 +2,11 @@
 //! be away: the checkpoint, a table, a data file. Clients have a few retries of their own for blips; this policy
 //! decides.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::Instant;
-
+use crate::clock::{since, steady};
 use crate::failure::{Failure, Remedy, Result};
+use crate::random::Random;
 
 /// Exponential backoff with jitter and a time limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl RetryPolicy {
         doing: &str,
         mut attempt: impl FnMut() -> F,
     ) -> Result<T> {
-        let mut patience = Patience::new(*self, Jitter::new(rand::random()));
+        let mut patience = Patience::new(*self, Jitter::new(Random::of_system().number()));
         let mut retry = 0;
         loop {
             match attempt().await {
@@ -95,18 +95,18 @@ impl Jitter {
 pub struct Patience {
     policy: RetryPolicy,
     jitter: Jitter,
-    since: Option<Instant>,
+    began: Option<Instant>,
 }
 
 impl Patience {
     #[must_use]
     pub fn new(policy: RetryPolicy, jitter: Jitter) -> Self {
-        Self { policy, jitter, since: None }
+        Self { policy, jitter, began: None }
     }
 
     /// Notes progress, which starts the time limit anew.
     pub fn progress(&mut self) {
-        self.since = None;
+        self.began = None;
     }
 
     /// Waits before the next attempt, and logs why, so that whoever reads the log while nothing moves sees the reason.
@@ -119,9 +119,9 @@ impl Patience {
     }
 
     async fn pause(&mut self, retry: u32, why: &str) -> Result<()> {
-        let since = *self.since.get_or_insert_with(Instant::now);
+        let began = *self.began.get_or_insert_with(steady);
         let delay = self.policy.delay(retry, self.jitter.draw());
-        if since.elapsed() + delay > self.policy.give_up_after {
+        if since(began) + delay > self.policy.give_up_after {
             return Err(Failure::retry(format!("{why}; given up after {:?} of trying", self.policy.give_up_after)));
         }
         tokio::time::sleep(delay).await;

@@ -5,6 +5,7 @@
 //! `layout` names the objects. `manifest` and `identity` are the objects' contents, `home` says who may go on from
 //! them, and `removal` deletes everything. `simulation` tries the protocol against every schedule that we could think
 //! of.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests play the clock and draw as they like"))]
 
 pub mod codec;
 pub mod collection;

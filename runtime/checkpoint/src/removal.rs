@@ -11,6 +11,7 @@
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use weir_base::failure::{Failure, Remedy, Result};
+use weir_base::random::Random;
 use weir_base::retry::RetryPolicy;
 use weir_plan::ids::Epoch;
 
@@ -45,11 +46,17 @@ pub struct Removed {
 /// # Errors
 /// `Config`: the checkpoint belongs to another pipeline, or to one that runs elsewhere, or it is not one of Weir's.
 /// `Retry`: the store was away for too long; the removal may be repeated.
-pub async fn remove(store: &Store, pipeline: &str, home: &Home, retry: RetryPolicy) -> Result<Removed> {
+pub async fn remove(
+    store: &Store,
+    pipeline: &str,
+    home: &Home,
+    retry: RetryPolicy,
+    random: &Random,
+) -> Result<Removed> {
     let identity = retry.persist("read the identity", async || settled(store.read(layout::IDENTITY).await?)).await?;
     let claimed = match &identity {
         Some(identity) if Identity::decode(identity)?.pipeline == pipeline => {
-            claim(store, pipeline, home, retry).await?
+            claim(store, pipeline, home, retry, random).await?
         }
         _ => None,
     };
@@ -92,10 +99,15 @@ pub async fn remove(store: &Store, pipeline: &str, home: &Home, retry: RetryPoli
 
 /// Claims the checkpoint, which fences every writer. `None` if nothing was ever decided, or if the newest manifest
 /// can't be read: then nobody can go on from it either.
-async fn claim(store: &Store, pipeline: &str, home: &Home, retry: RetryPolicy) -> Result<Option<Epoch>> {
-    let options = Options { retry, ..Options::new(store.uri(), rand::random()) };
-    let nonce = uuid::Uuid::new_v4().to_string();
-    let opened = match writer::open_in(store.clone(), pipeline, String::new(), nonce, options).await {
+async fn claim(
+    store: &Store,
+    pipeline: &str,
+    home: &Home,
+    retry: RetryPolicy,
+    random: &Random,
+) -> Result<Option<Epoch>> {
+    let options = Options { retry, ..Options::new(store.uri(), random.number()) };
+    let opened = match writer::open_in(store.clone(), pipeline, String::new(), random.id(), options).await {
         Ok(opened) => opened,
         Err(failure) if failure.remedy == Remedy::Config => {
             tracing::warn!("the checkpoint is deleted without being claimed first: {failure}");
@@ -204,7 +216,7 @@ mod tests {
     }
 
     async fn removed(store: &Store) -> Result<Removed> {
-        remove(store, PIPELINE, &Home::default(), RetryPolicy::default()).await
+        remove(store, PIPELINE, &Home::default(), RetryPolicy::default(), &Random::of_system()).await
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use weir_base::clock::steady;
 use weir_base::failure::{Failure, Result};
 use weir_base::retry::RetryPolicy;
 use weir_plan::panics;
@@ -109,7 +110,7 @@ impl Schemas {
     /// Returns at once, most often with a question that is answered already.
     #[must_use]
     pub fn ask(&self, id: SchemaId) -> Arc<Question> {
-        let (question, is_new) = lock(&self.kept).ask(id, Instant::now());
+        let (question, is_new) = lock(&self.kept).ask(id, steady());
         if is_new {
             tracing::info!(%id, "a schema is fetched");
             let (registry, effort, turns) = (Arc::clone(&self.registry), self.effort, Arc::clone(&self.turns));
@@ -121,7 +122,7 @@ impl Schemas {
                 });
                 // This can't fail: only this task answers this question.
                 let _ = asked.0.set(answer);
-                lock(&kept).answered(id, Instant::now());
+                lock(&kept).answered(id, steady());
             });
         }
         question

@@ -5,6 +5,7 @@
 //! that kind (`docs/decisions/0016-sinks.md`). Three traits cover a sink's life. Before the claim of the checkpoint, an
 //! [`Opener`] looks and creates nothing. From the claim on, a [`Sink`] commits. [`writing::Writers`] are separate from
 //! it, because one epoch is written while the one before it is committed.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests play the clock and draw as they like"))]
 
 pub mod decided;
 pub mod delta;
@@ -17,7 +18,9 @@ pub mod years;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use weir_base::clock::{Clock, wall_ms};
 use weir_base::failure::Result;
+use weir_base::random::Random;
 use weir_base::retry::RetryPolicy;
 use weir_base::storage::{Secrets, Standing};
 use weir_plan::Plan;
@@ -34,9 +37,26 @@ use crate::fitness::Fitness;
 pub struct Environment {
     pub plan: Arc<Plan>,
     pub secrets: Secrets,
+    pub means: Means,
+    pub standing: Standing,
+}
+
+/// What a sink has of its process: how long it tries, by which clock it goes, and what its ids are drawn from.
+#[derive(Clone)]
+pub struct Means {
     /// The policy for what a sink retries by itself, such as data files. Opening and committing are single attempts.
     pub retry: RetryPolicy,
-    pub standing: Standing,
+    /// Since 1970.
+    pub now_ms: Clock,
+    pub random: Random,
+}
+
+impl Means {
+    /// The machine's clock, and a generator of one's own.
+    #[must_use]
+    pub fn of_system(retry: RetryPolicy) -> Self {
+        Self { retry, now_ms: Arc::new(wall_ms), random: Random::of_system() }
+    }
 }
 
 /// The opener of a sink of the document.

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
+use weir_base::clock::Clock;
 use weir_base::failure::Result;
 use weir_base::memory::Memory;
+use weir_base::random::Random;
 use weir_base::retry::RetryPolicy;
 
 /// How often the task looks at the clock.
@@ -57,9 +59,6 @@ pub enum Done {
     Failed,
 }
 
-/// A clock in milliseconds, since 1970 or since any other moment.
-pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
-
 /// Is told what was done for a sink.
 pub type Tell = Arc<dyn Fn(&str, Done) + Send + Sync>;
 
@@ -78,6 +77,7 @@ pub struct Surroundings {
     /// A clock that nobody sets, to measure how long something has lasted.
     pub steady_ms: Clock,
     pub retry: RetryPolicy,
+    pub random: Random,
     pub memory: Arc<Memory>,
     pub writer: Writer,
     /// The writer's label in the names of data files.
@@ -218,6 +218,7 @@ mod tests {
             now_ms: Arc::new(move || now.load(Ordering::SeqCst)),
             steady_ms: Arc::new(move || steady.load(Ordering::SeqCst)),
             retry: RetryPolicy::giving_up_after(MINUTE),
+            random: Random::of_system(),
             memory: Arc::new(Memory::new(None).unwrap()),
             writer: Writer { lineage: "lineage".into(), generation: 1 },
             label: "lineage-0000000001".into(),

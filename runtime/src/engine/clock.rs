@@ -1,21 +1,15 @@
-//! The engine's only clock. An epoch reads it once, and everything in that epoch uses that reading.
+//! What the engine makes of the clock. An epoch reads it once, and everything in that epoch goes by that reading.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat};
 use weir_plan::ids::TopicPartition;
 
+use crate::clock::{since, steady, wall_ms};
 use crate::failure::Failure;
 use crate::source::kafka::{TimeSetBy, Timestamp};
-
-/// Microseconds since 1970-01-01T00:00:00Z.
-#[must_use]
-pub fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-}
 
 /// The clocks that the maintenance of tables uses: the engine's clocks, or, in tests whose hours must pass in seconds,
 /// clocks that are ahead of them.
@@ -31,15 +25,15 @@ impl MaintenanceClock {
     #[must_use]
     pub fn now_ms(&self) -> i64 {
         let [ahead_s, stepped_s] = self.said();
-        (now_us() / 1000).saturating_add(ahead_s.saturating_add(stepped_s).saturating_mul(1000))
+        wall_ms().saturating_add(ahead_s.saturating_add(stepped_s).saturating_mul(1000))
     }
 
     /// Milliseconds since a fixed moment of this process, by a clock that nobody sets.
     #[must_use]
     pub fn steady_ms(&self) -> i64 {
-        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        static BEGAN: LazyLock<Instant> = LazyLock::new(steady);
         let [ahead_s, _] = self.said();
-        i64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(i64::MAX).saturating_add(ahead_s.saturating_mul(1000))
+        i64::try_from(since(*BEGAN).as_millis()).unwrap_or(i64::MAX).saturating_add(ahead_s.saturating_mul(1000))
     }
 
     fn said(&self) -> [i64; 2] {

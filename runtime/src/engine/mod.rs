@@ -15,7 +15,7 @@ pub(crate) mod source_run;
 mod start;
 pub mod worker;
 
-pub use clock::{MaintenanceClock, now_us};
+pub use clock::MaintenanceClock;
 pub use coordinator::{Summary, run};
 
 use std::net::SocketAddr;

@@ -263,13 +263,13 @@ impl Metrics {
         *known = now;
     }
 
-    pub fn epoch(&self, progress: &Progress) {
+    pub fn epoch(&self, progress: &Progress, now_us: i64) {
         self.epoch_seconds.observe(progress.took.as_secs_f64());
-        self.show(progress);
+        self.show(progress, now_us);
     }
 
     /// Sets everything to what the report says. After a claim, that is the checkpoint's sums before this process.
-    pub fn show(&self, progress: &Progress) {
+    pub fn show(&self, progress: &Progress, now_us: i64) {
         let node = |name: &str| Node { name: name.to_owned() };
         let totals = &progress.counters;
         for (name, SourceTotals { counts, lost, unreadable }) in &totals.sources {
@@ -309,7 +309,7 @@ impl Metrics {
             self.groups.get_or_create(&of_step).set(gauge(step.num_rows_total));
         }
         self.last_epoch.set(gauge(progress.batch_id));
-        self.last_commit_seconds.set(crate::engine::now_us().div_euclid(1_000_000));
+        self.last_commit_seconds.set(now_us.div_euclid(1_000_000));
         self.state_bytes.set(gauge(progress.state_memory_bytes));
         self.state_stored_bytes.set(gauge(progress.state_stored_bytes));
     }

@@ -9,7 +9,6 @@ pub mod progress_file;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use tokio::sync::watch;
 use weir_plan::Plan;
@@ -20,6 +19,7 @@ pub use self::metrics::log_line_dropped;
 use self::progress::{Pending, Progress, Source};
 use self::progress_file::ProgressFile;
 use crate::checkpoint::manifest::SourceProgress;
+use crate::clock::{steady, wall_us};
 use crate::engine::Options;
 use crate::engine::source_run::LatestOffsets;
 use crate::engine::source_run::hold::Hold;
@@ -73,7 +73,7 @@ impl Observer {
 
     /// The checkpoint is claimed. The report of the claim is shown until an epoch has one.
     pub fn claimed(&self, progress: Progress) {
-        self.shared.metrics.show(&progress);
+        self.shared.metrics.show(&progress, wall_us());
         *lock(&self.shared.latest) = Some(progress);
     }
 
@@ -102,12 +102,12 @@ impl Observer {
 
     /// Some records of the open epoch were bad. `first` names the first one and the reason.
     pub fn bad_records(&mut self, count: u64, first: &str) {
-        self.log.bad_records(count, first, Instant::now());
+        self.log.bad_records(count, first, steady());
     }
 
     /// Some rows behind a window could not be computed: how many per step, and the first of them.
     pub fn bad_rows(&mut self, by_step: &BTreeMap<String, u64>, first: &str) {
-        self.log.bad_rows(by_step.values().sum(), first, Instant::now());
+        self.log.bad_rows(by_step.values().sum(), first, steady());
     }
 
     /// Returns the function that counts what is done for the sinks.
@@ -134,8 +134,8 @@ impl Observer {
                 tracing::warn!(epoch = progress.batch_id, "the progress file lacks this epoch: {error}");
             }
         }
-        self.shared.metrics.epoch(&progress);
-        self.log.epoch(&progress, Instant::now());
+        self.shared.metrics.epoch(&progress, wall_us());
+        self.log.epoch(&progress, steady());
         if let Some(listener) = &self.on_epoch {
             listener.send_replace(Some(progress.clone()));
         }

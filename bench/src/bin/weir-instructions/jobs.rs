@@ -12,6 +12,7 @@ use weir_runtime::build::Graph;
 use weir_runtime::keyed::KeyedStep;
 use weir_runtime::retry::RetryPolicy;
 use weir_runtime::sink;
+use weir_runtime::sink::Means;
 use weir_runtime::sink::delta::{DeltaTable, TableFiles};
 use weir_runtime::storage::{Access, Location, Standing};
 use weir_runtime::transform::{RowStep, Stateless};
@@ -69,8 +70,13 @@ impl Job {
             [sink] => &self.graph.plan.sinks[*sink],
             _ => return Err(format!("the pipeline {} does not have one sink of rides", self.graph.plan.pipeline)),
         };
-        let table =
-            DeltaTable::open_or_create(in_memory()?, sink, &self.graph.plan.pipeline, RetryPolicy::default()).await;
+        let table = DeltaTable::open_or_create(
+            in_memory()?,
+            sink,
+            &self.graph.plan.pipeline,
+            &Means::of_system(RetryPolicy::default()),
+        )
+        .await;
         Ok(table.map_err(|e| e.to_string())?.files())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::super::civil::{US_PER_SECOND, days_in_month, midnight_us};
+use crate::calendar::{US_PER_SECOND, days_in_month, midnight_us};
 
 /// The years that times may have, 1 to 9999, as everywhere in Weir.
 const YEARS: std::ops::RangeInclusive<i64> = 1..=9999;

@@ -12,6 +12,8 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error, Result};
 
+use crate::random::Random;
+
 /// A file that has another name until it is finished. Each call may be repeated.
 pub struct PartFile {
     unfinished: PathBuf,
@@ -23,7 +25,7 @@ impl PartFile {
         let whole = LocalFileSystem::new().path_to_filesystem(path)?;
         let mut unfinished = whole.clone().into_os_string();
         // The client leaves names with `#` and a number out of its listings.
-        unfinished.push(format!("#{}", rand::random::<u64>()));
+        unfinished.push(format!("#{}", Random::of_system().number()));
         let file = Self { unfinished: unfinished.into(), whole };
         let at = file.unfinished.clone();
         blocking(move || {

@@ -3,6 +3,7 @@
 
 use futures::TryStreamExt as _;
 use object_store::ObjectStoreExt as _;
+use weir_base::random::Random;
 
 use super::*;
 use crate::home::Home;
@@ -317,7 +318,8 @@ async fn a_removal_fences_the_writer_that_still_runs_and_one_that_sleeps_finds_n
             claimed(&store, "removal").await;
             assert_eq!(commit_one(&mut writer, &tables).await.unwrap_err().remedy, Remedy::Fenced);
         }
-        let removed = remove(&place, "rides", &Home::default(), RetryPolicy::default()).await.unwrap();
+        let removed =
+            remove(&place, "rides", &Home::default(), RetryPolicy::default(), &Random::of_system()).await.unwrap();
         assert_eq!(removed.claimed, Some(Epoch(if wakes_in_between { 5 } else { 4 })));
         if !wakes_in_between {
             assert_eq!(commit_one(&mut writer, &tables).await.unwrap_err().remedy, Remedy::Config);
@@ -336,7 +338,8 @@ async fn a_checkpoint_that_is_at_home_on_a_cluster_is_not_removed_from_elsewhere
     opened(&store, "a").await.unwrap().claim(&Nothing, at_home).await.unwrap();
     let before = objects(&store, "c").await;
     let place = Store::new(store.clone(), Path::from("c"), "test://checkpoint", Duration::from_secs(5));
-    let refused = remove(&place, "rides", &Home::default(), RetryPolicy::default()).await.unwrap_err();
+    let refused =
+        remove(&place, "rides", &Home::default(), RetryPolicy::default(), &Random::of_system()).await.unwrap_err();
     assert!(
         refused
             .message
@@ -345,5 +348,5 @@ async fn a_checkpoint_that_is_at_home_on_a_cluster_is_not_removed_from_elsewhere
     );
     assert_eq!(objects(&store, "c").await, before);
     let there = Home::Cluster { namespace: None };
-    assert!(remove(&place, "rides", &there, RetryPolicy::default()).await.unwrap().identity);
+    assert!(remove(&place, "rides", &there, RetryPolicy::default(), &Random::of_system()).await.unwrap().identity);
 }

@@ -1,7 +1,6 @@
 //! JSON: one object per record. The rules are in docs/reference/json.md. A record passes through the cursor (grammar),
 //! the reader (types) and the columns (storage).
 
-mod base64;
 mod columns;
 mod cursor;
 mod date;

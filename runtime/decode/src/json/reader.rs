@@ -1,10 +1,11 @@
 //! Reads a record's values into their columns. The schema leads: each column knows which JSON it takes, and says what
 //! is wrong with anything else.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use weir_plan::plan::TimestampNumbers;
 use weir_plan::quote::quoted;
 
-use super::base64::decode_base64;
 use super::columns::{ColumnBuffer, Strings, Values};
 use super::cursor::{Cursor, check_depth};
 use super::date::parse_date;
@@ -157,9 +158,10 @@ impl<'a> Reader<'a, '_> {
             Values::Decimal { precision, scale, unscaled } => unscaled.push(self.decimal(first, *precision, *scale)?),
             Values::Binary(strings) => {
                 let text = self.string(first, "a string of base64")?;
-                if !decode_base64(text.bytes(self.scratch), &mut strings.data) {
-                    return Err(Fault::new("found a string that is not base64 (A-Z a-z 0-9 + /, padded with =)"));
-                }
+                // RFC 4648 §4 with its padding, no line breaks, unused bits zero: there is one way to write a value.
+                let decoded = STANDARD.decode_vec(text.bytes(self.scratch), &mut strings.data);
+                decoded
+                    .map_err(|_| Fault::new("found a string that is not base64 (A-Z a-z 0-9 + /, padded with =)"))?;
                 self.end_string(strings)?;
             }
             Values::Array { offsets, elements } => match first {

@@ -55,7 +55,7 @@ impl DeltaTable {
     /// `Config` if the table holds an epoch of that number which another manifest decided.
     pub async fn append(&mut self, of: &Decided, adds: &[Value]) -> Result<CommitOutcome> {
         let txns = transaction::txns(of)?;
-        let now_ms = chrono::Utc::now().timestamp_millis();
+        let now_ms = (self.means.now_ms)();
         let commit: Bytes =
             actions::append(&txns, adds, &self.metadata.partition_columns, &of.provenance, now_ms).into();
         for _ in 0..ROUNDS_MAX {
@@ -219,7 +219,7 @@ impl DeltaTable {
     /// files in a local folder, which may have been another folder when they were written. A commit that refers to a
     /// missing file breaks every reader.
     async fn files_gone(&self, adds: &[Value]) -> Result<Vec<String>> {
-        let now_ms = chrono::Utc::now().timestamp_millis();
+        let now_ms = (self.means.now_ms)();
         let is_doubtful = |add: &Value, path: &str| {
             let age_ms = now_ms.saturating_sub(add["modificationTime"].as_i64().unwrap_or_default());
             self.location.is_folder() || !self.pending.has(path) || age_ms.unsigned_abs() > FRESH_MS

@@ -42,7 +42,6 @@ pub use appended::read_back;
 pub use commit::CommitOutcome;
 pub use opener::{TableOpener, former};
 use weir_base::failure::{Failure, Result};
-use weir_base::retry::RetryPolicy;
 use weir_base::storage::Location;
 pub use writer::EpochFiles;
 
@@ -55,7 +54,7 @@ use self::pending::Pending;
 use crate::decided::{Decided, HeldEpoch, Outcome};
 use crate::upkeep::{Duty, Surroundings};
 use crate::writing::{EpochWriter, Part, Payload, Sealed, Slot, Writers};
-use crate::{Memory, Pin, Sink, SinkStatus};
+use crate::{Means, Memory, Pin, Sink, SinkStatus};
 
 /// The name of this kind of sink in manifests.
 pub const KIND: &str = "Delta";
@@ -68,7 +67,7 @@ pub struct DeltaTable {
     wanted: Wanted,
     target_file_size_bytes: u64,
     maintenance: Maintenance,
-    retry: RetryPolicy,
+    means: Means,
     protocol: Protocol,
     metadata: Metadata,
     layout: Arc<Layout>,
@@ -100,7 +99,7 @@ pub struct TableFiles {
     location: Location,
     layout: Arc<Layout>,
     target_file_size_bytes: u64,
-    retry: RetryPolicy,
+    means: Means,
     pending: Pending,
 }
 
@@ -171,7 +170,7 @@ impl DeltaTable {
             location,
             layout,
             target_file_size_bytes: self.target_file_size_bytes,
-            retry: self.retry,
+            means: self.means.clone(),
             pending: self.pending.clone(),
         }
     }

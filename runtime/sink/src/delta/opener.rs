@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use weir_base::failure::{Failure, Result};
-use weir_base::retry::RetryPolicy;
+use weir_base::random::Random;
 use weir_base::storage::{self, Location};
 use weir_plan::plan::{self, DeltaSink, Maintenance, SinkKind};
 
@@ -15,7 +15,7 @@ use super::log::{Created, Etag, Log};
 use super::log_checkpoints::LogCheckpoints;
 use super::pending::Pending;
 use super::{DeltaTable, Owner};
-use crate::{Environment, Opener, Pin, Sink};
+use crate::{Environment, Means, Opener, Pin, Sink};
 
 /// How many attempts to create the table. Someone else may create it at the same time; then their table is opened.
 const CREATE_ATTEMPTS_MAX: usize = 3;
@@ -29,7 +29,7 @@ pub struct TableOpener {
     location: Location,
     sink: plan::Sink,
     pipeline: String,
-    retry: RetryPolicy,
+    means: Means,
 }
 
 impl TableOpener {
@@ -37,7 +37,7 @@ impl TableOpener {
     /// `Config`, if no store can be reached by the sink's URI.
     pub fn new(sink: &plan::Sink, of: &Environment) -> Result<Self> {
         let location = reach(sink.uri(), of)?;
-        Ok(Self { location, sink: sink.clone(), pipeline: of.plan.pipeline.clone(), retry: of.retry })
+        Ok(Self { location, sink: sink.clone(), pipeline: of.plan.pipeline.clone(), means: of.means.clone() })
     }
 }
 
@@ -45,14 +45,14 @@ impl Opener for TableOpener {
     fn open(&self) -> BoxFuture<'_, Result<Option<Box<dyn Sink>>>> {
         Box::pin(async {
             let table =
-                DeltaTable::open_if_there(self.location.clone(), &self.sink, &self.pipeline, self.retry).await?;
+                DeltaTable::open_if_there(self.location.clone(), &self.sink, &self.pipeline, &self.means).await?;
             Ok(table.map(|table| Box::new(table) as Box<dyn Sink>))
         })
     }
 
     fn create(&self) -> BoxFuture<'_, Result<Box<dyn Sink>>> {
         Box::pin(async {
-            let table = DeltaTable::create(self.location.clone(), &self.sink, &self.pipeline, self.retry).await?;
+            let table = DeltaTable::create(self.location.clone(), &self.sink, &self.pipeline, &self.means).await?;
             Ok(Box::new(table) as Box<dyn Sink>)
         })
     }
@@ -65,7 +65,7 @@ impl Opener for TableOpener {
 pub async fn former(pin: &Pin, of: &Environment) -> Result<Option<Box<dyn Sink>>> {
     let location = reach(&pin.place, of)?;
     let owner = Owner { pipeline: of.plan.pipeline.clone(), sink: pin.sink.clone(), place: pin.place.clone() };
-    let table = DeltaTable::open_as_it_is(location, owner, of.retry).await?;
+    let table = DeltaTable::open_as_it_is(location, owner, &of.means).await?;
     Ok(table.map(|table| Box::new(table) as Box<dyn Sink>))
 }
 
@@ -79,39 +79,34 @@ impl DeltaTable {
     ///
     /// # Errors
     /// Those of the two functions.
-    pub async fn open_or_create(
-        location: Location,
-        sink: &plan::Sink,
-        pipeline: &str,
-        retry: RetryPolicy,
-    ) -> Result<Self> {
-        match Self::open_if_there(location.clone(), sink, pipeline, retry).await? {
+    pub async fn open_or_create(location: Location, sink: &plan::Sink, pipeline: &str, means: &Means) -> Result<Self> {
+        match Self::open_if_there(location.clone(), sink, pipeline, means).await? {
             Some(table) => Ok(table),
-            None => Self::create(location, sink, pipeline, retry).await,
+            None => Self::create(location, sink, pipeline, means).await,
         }
     }
 
-    /// Opens the table at `location`. If there is none, this returns `None` and creates nothing, and [`Self::create`]
-    /// should succeed. `retry` is for data files; opening and committing are single attempts.
+    /// Opens the table at `location`. `None` if there is none: then nothing is made, and [`Self::create`] can be
+    /// expected to make one. Opening and committing are single attempts.
     ///
     /// # Errors
-    /// [`weir_base::failure::Remedy::Config`] if the table does not fit, with the column's name.
+    /// [`weir_base::failure::Remedy::Config`] if it doesn't fit, with the column's name.
     pub async fn open_if_there(
         location: Location,
         sink: &plan::Sink,
         pipeline: &str,
-        retry: RetryPolicy,
+        means: &Means,
     ) -> Result<Option<Self>> {
         let SinkKind::Delta(delta) = &sink.kind;
         let wanted = Wanted { schema: sink.schema.clone(), partition_by: delta.partition_by.clone() };
         let log = Log::new(location.clone());
         if !log.exists().await? {
-            new_metadata(&wanted, location.url.as_str())?;
+            new_metadata(&wanted, location.url.as_str(), &means.random)?;
             return Ok(None);
         }
         log.prove_create().await?;
-        loosen_if_empty(&log, &wanted, location.url.as_str(), pipeline).await?;
-        Self::load(location, log, owner(sink, pipeline), Some((wanted, delta)), retry).await.map(Some)
+        loosen_if_empty(&log, &wanted, location.url.as_str(), pipeline, means).await?;
+        Self::load(location, log, owner(sink, pipeline), Some((wanted, delta)), means).await.map(Some)
     }
 
     /// Creates the table at `location` with the sink's columns. It has reader version 1 and writer version 2, which
@@ -119,7 +114,7 @@ impl DeltaTable {
     ///
     /// # Errors
     /// [`weir_base::failure::Remedy::Config`] if no table can have the sink's columns.
-    pub async fn create(location: Location, sink: &plan::Sink, pipeline: &str, retry: RetryPolicy) -> Result<Self> {
+    pub async fn create(location: Location, sink: &plan::Sink, pipeline: &str, means: &Means) -> Result<Self> {
         let SinkKind::Delta(delta) = &sink.kind;
         let wanted = Wanted { schema: sink.schema.clone(), partition_by: delta.partition_by.clone() };
         let log = Log::new(location.clone());
@@ -133,21 +128,21 @@ impl DeltaTable {
                     location.url
                 )));
             }
-            create(&log, &wanted, location.url.as_str(), pipeline).await?;
+            create(&log, &wanted, location.url.as_str(), pipeline, means).await?;
         }
-        Self::load(location, log, owner(sink, pipeline), Some((wanted, delta)), retry).await
+        Self::load(location, log, owner(sink, pipeline), Some((wanted, delta)), means).await
     }
 
     /// Opens the table at `location` to commit files that were written already. `None` if there is no table.
     ///
     /// # Errors
     /// `Config` if Weir does not write to such a table.
-    async fn open_as_it_is(location: Location, owner: Owner, retry: RetryPolicy) -> Result<Option<Self>> {
+    async fn open_as_it_is(location: Location, owner: Owner, means: &Means) -> Result<Option<Self>> {
         let log = Log::new(location.clone());
         if !log.exists().await? {
             return Ok(None);
         }
-        Self::load(location, log, owner, None, retry).await.map(Some)
+        Self::load(location, log, owner, None, means).await.map(Some)
     }
 
     /// Loads the table. Without `wanted`, any columns are accepted, and the table gets no maintenance.
@@ -156,7 +151,7 @@ impl DeltaTable {
         log: Log,
         owner: Owner,
         wanted: Option<(Wanted, &DeltaSink)>,
-        retry: RetryPolicy,
+        means: &Means,
     ) -> Result<Self> {
         let state = log.load().await?;
         let (wanted, target_file_size_bytes, maintenance) = match wanted {
@@ -172,7 +167,7 @@ impl DeltaTable {
             wanted,
             target_file_size_bytes,
             maintenance,
-            retry,
+            means: means.clone(),
             protocol: state.protocol,
             metadata: state.metadata,
             layout,
@@ -192,7 +187,7 @@ fn owner(sink: &plan::Sink, pipeline: &str) -> Owner {
 
 /// Makes columns nullable if the sink may write nulls to them now and the table was only created so far. An expression
 /// that was corrected after its first rows had failed must not need another table.
-async fn loosen_if_empty(log: &Log, wanted: &Wanted, table: &str, pipeline: &str) -> Result<()> {
+async fn loosen_if_empty(log: &Log, wanted: &Wanted, table: &str, pipeline: &str, means: &Means) -> Result<()> {
     let state = log.load().await?;
     if state.version > 0 {
         return Ok(());
@@ -202,23 +197,23 @@ async fn loosen_if_empty(log: &Log, wanted: &Wanted, table: &str, pipeline: &str
     if has_rows {
         return Ok(());
     }
-    let commit = actions::change_of_columns(&loosened, pipeline, chrono::Utc::now().timestamp_millis());
+    let commit = actions::change_of_columns(&loosened, pipeline, (means.now_ms)());
     // If someone else was first, the table is judged as their commit left it.
     log.create(1, commit.into()).await.map(|_| ())
 }
 
 /// The metadata of a new table that the sink could write to.
-fn new_metadata(wanted: &Wanted, table: &str) -> Result<Metadata> {
-    let metadata = fit::new_table(wanted, uuid::Uuid::new_v4().to_string(), table)?;
+fn new_metadata(wanted: &Wanted, table: &str, random: &Random) -> Result<Metadata> {
+    let metadata = fit::new_table(wanted, random.id(), table)?;
     // Do not create a table that we could not write to.
     fit::fit(wanted, &Protocol::NEW, &metadata, table)?;
     Ok(metadata)
 }
 
 /// Writes version 0, unless someone else does.
-async fn create(log: &Log, wanted: &Wanted, table: &str, pipeline: &str) -> Result<()> {
-    let metadata = new_metadata(wanted, table)?;
-    let commit = actions::creation(&metadata, pipeline, chrono::Utc::now().timestamp_millis());
+async fn create(log: &Log, wanted: &Wanted, table: &str, pipeline: &str, means: &Means) -> Result<()> {
+    let metadata = new_metadata(wanted, table, &means.random)?;
+    let commit = actions::creation(&metadata, pipeline, (means.now_ms)());
     match log.create(0, commit.into()).await {
         Ok(Created::Yes { .. } | Created::Refused) => Ok(()),
         // It may be there all the same. The caller checks, and comes back here if it is not.

@@ -26,6 +26,7 @@ use weir_plan::ids::Epoch;
 use weir_testing::lake::{Lake, QUICK, SOON_GIVEN_UP, rides};
 
 use super::{CommitOutcome, DeltaTable};
+use crate::Means;
 use crate::Sink as _;
 use crate::decided::{Decided, HeldEpoch};
 
@@ -60,7 +61,7 @@ pub(super) async fn opened(lake: &Lake) -> DeltaTable {
 }
 
 async fn try_opened(lake: &Lake) -> Result<DeltaTable> {
-    DeltaTable::open_or_create(lake.location(), &lake.sink, "rides", QUICK).await
+    DeltaTable::open_or_create(lake.location(), &lake.sink, "rides", &Means::of_system(QUICK)).await
 }
 
 /// Writes one row per number and returns the `add` objects.

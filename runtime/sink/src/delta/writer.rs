@@ -17,14 +17,16 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde_json::{Value, json};
+use weir_base::clock::Clock;
 use weir_base::failure::{Failure, Result};
-use weir_base::retry::RetryPolicy;
+use weir_base::random::Random;
 use weir_base::storage::{Location, Upload};
 
 use super::fit::Layout;
 use super::pending::Pending;
 use super::stats::Stats;
 use super::{TableFiles, partition};
+use crate::Means;
 use crate::writing::{Buffer, EpochWriter, Part, Slot};
 
 /// The compression level. Level 1 compresses a result table nearly as well as level 3, for half the work.
@@ -44,7 +46,7 @@ pub struct EpochFiles {
     label: String,
     target_file_size_bytes: u64,
     buffer: Arc<Buffer>,
-    retry: RetryPolicy,
+    means: Means,
     pending: Pending,
     /// Tells partitions apart; `None` if there is only one.
     converter: Option<RowConverter>,
@@ -59,7 +61,7 @@ impl EpochFiles {
     /// Starts the files; the slot's label becomes part of their names. The slot's buffer, and [`BUFFERED_BYTES_MAX`],
     /// limit what open files hold in memory: above it the largest file is closed.
     pub(super) fn new(files: &TableFiles, slot: &Slot) -> Result<Self> {
-        let TableFiles { location, layout, target_file_size_bytes, retry, pending } = files.clone();
+        let TableFiles { location, layout, target_file_size_bytes, means, pending } = files.clone();
         let fields = layout.partition_fields.iter().map(|f| SortField::new(f.data_type().clone())).collect::<Vec<_>>();
         let converter = if fields.is_empty() { None } else { Some(RowConverter::new(fields).map_err(bug)?) };
         let Slot { label, buffer } = slot.clone();
@@ -70,7 +72,7 @@ impl EpochFiles {
             label,
             target_file_size_bytes,
             buffer,
-            retry,
+            means,
             pending,
             converter,
             open,
@@ -175,7 +177,7 @@ impl EpochFiles {
             values.push((field.name().clone(), value));
         }
         let name = FileName { number: self.files, label: &self.label };
-        let file = OpenFile::new(&self.location, &self.layout, self.retry, &name, values, &self.pending)?;
+        let file = OpenFile::new(&self.location, &self.layout, &self.means, &name, values, &self.pending)?;
         self.files += 1;
         Ok(file)
     }
@@ -219,8 +221,8 @@ pub(super) struct FileName<'a> {
 impl FileName<'_> {
     /// A name with a new random part, so that no file of a failed attempt is overwritten, even if everything else is
     /// equal.
-    fn draw(&self) -> String {
-        format!("part-{:05}-{}-{}.zstd.parquet", self.number, self.label, uuid::Uuid::new_v4())
+    fn draw(&self, random: &Random) -> String {
+        format!("part-{:05}-{}-{}.zstd.parquet", self.number, self.label, random.id())
     }
 }
 
@@ -231,6 +233,7 @@ pub(super) struct OpenFile {
     writer: ArrowWriter<Vec<u8>>,
     upload: Upload,
     stats: Stats,
+    now_ms: Clock,
 }
 
 impl OpenFile {
@@ -238,14 +241,15 @@ impl OpenFile {
     pub(super) fn new(
         location: &Location,
         layout: &Layout,
-        retry: RetryPolicy,
+        means: &Means,
         name: &FileName<'_>,
         values: Vec<(String, Option<String>)>,
         pending: &Pending,
     ) -> Result<Self> {
         let folder = partition::folder(values.iter().map(|(n, v)| (n.as_str(), v.as_deref())));
-        let path = if folder.is_empty() { name.draw() } else { format!("{folder}/{}", name.draw()) };
-        let upload = location.upload(location.at(&path)?, "a data file", retry);
+        let name = name.draw(&means.random);
+        let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+        let upload = location.upload(location.at(&path)?, "a data file", means.retry);
         pending.begin(&path);
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).map_err(bug)?))
@@ -255,7 +259,8 @@ impl OpenFile {
         // Arrow's own schema would only repeat the Parquet schema in every file.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(Vec::new(), layout.file_schema.clone(), options).map_err(bug)?;
-        Ok(Self { path, values, writer, upload, stats: Stats::new(&layout.file_schema, layout.indexed_columns) })
+        let stats = Stats::new(&layout.file_schema, layout.indexed_columns);
+        Ok(Self { path, values, writer, upload, stats, now_ms: Arc::clone(&means.now_ms) })
     }
 
     /// Takes rows of the layout's file schema.
@@ -299,7 +304,7 @@ impl OpenFile {
             "path": partition::to_uri(&self.path),
             "partitionValues": values,
             "size": size,
-            "modificationTime": chrono::Utc::now().timestamp_millis(),
+            "modificationTime": (self.now_ms)(),
             "dataChange": true,
             "stats": self.stats.to_json(),
         }))

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
+use weir_base::clock::{since, steady};
 use weir_base::failure::{Failure, Result};
 
 use super::{Client, events, fault};
@@ -54,7 +55,7 @@ pub(super) fn all_partition_counts(client: &Client, until: Instant) -> Result<BT
 }
 
 fn count_partitions(client: &Client, topic: &str, until: Instant) -> Result<i32, Refusal> {
-    let unknown_until = until.min(Instant::now() + UNKNOWN_TOPIC_GRACE);
+    let unknown_until = until.min(steady() + UNKNOWN_TOPIC_GRACE);
     let mut unknown: Option<Refusal> = None;
     loop {
         let answer = until_answered(client, until, |timeout| {
@@ -66,7 +67,7 @@ fn count_partitions(client: &Client, topic: &str, until: Instant) -> Result<i32,
             }
         });
         match answer {
-            Err(refusal) if refusal.is_unknown_topic() && Instant::now() < unknown_until => {
+            Err(refusal) if refusal.is_unknown_topic() && steady() < unknown_until => {
                 unknown = Some(refusal);
                 std::thread::sleep(RETRY_AFTER);
             }
@@ -83,18 +84,18 @@ pub(super) fn until_answered<T>(
     mut ask: impl FnMut(Duration) -> Result<T, KafkaError>,
 ) -> Result<T, Refusal> {
     loop {
-        let started = Instant::now();
+        let started = steady();
         let timeout = until.saturating_duration_since(started).clamp(Duration::from_millis(1), ATTEMPT);
         let refusal = match ask(timeout) {
             Ok(answer) => return Ok(answer),
             Err(e) => Refusal::from(e),
         };
         events::serve_now(client);
-        if refusal.is_final() || Instant::now() >= until {
+        if refusal.is_final() || steady() >= until {
             return Err(refusal);
         }
         tracing::debug!(reason = %refusal.text, "asking Kafka again");
-        std::thread::sleep(RETRY_AFTER.saturating_sub(started.elapsed()));
+        std::thread::sleep(RETRY_AFTER.saturating_sub(since(started)));
     }
 }
 

@@ -11,6 +11,7 @@ use rdkafka::consumer::{Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{ClientContext, TopicPartitionList};
+use weir_base::clock::steady;
 use weir_base::failure::Failure;
 
 use super::Client;
@@ -37,7 +38,7 @@ const REPEAT_AFTER: Duration = Duration::from_secs(10);
 /// Serves the client's own events, if that is due. They come to the client's queue and not to the lanes' queues, so
 /// every lane calls this.
 pub(super) fn serve(client: &Client) {
-    if client.context().claim_serving(Instant::now()) {
+    if client.context().claim_serving(steady()) {
         serve_now(client);
     }
 }
@@ -101,11 +102,11 @@ impl Events {
 
     /// Describes everything that is known about unreachable brokers.
     pub(super) fn unreachable(&self) -> Failure {
-        self.describe(&mut self.lock(), Instant::now())
+        self.describe(&mut self.lock(), steady())
     }
 
     pub(super) fn publish_failed(&self, error: &KafkaError) {
-        let now = Instant::now();
+        let now = steady();
         let mut state = self.lock();
         if state.publish_told_at.is_none_or(|at| now.duration_since(at) >= REPEAT_AFTER) {
             state.publish_told_at = Some(now);
@@ -175,11 +176,11 @@ impl ClientContext for Events {
         // opened is news. Without such a fault "all brokers are down" only means that all connections were idle.
         let ended = fault.as_ref().is_some_and(|f| f.reason.starts_with("Disconnected"));
         let all_down = error.rdkafka_error_code() == Some(Code::AllBrokersDown);
-        state.fresh |= (all_down && state.has_fault(Instant::now())) || (fault.is_some() && !ended);
+        state.fresh |= (all_down && state.has_fault(steady())) || (fault.is_some() && !ended);
         if let Some(fault) = fault
             && (state.faults.len() < BROKERS_MAX || state.faults.contains_key(&(fault.address.clone(), fault.origin)))
         {
-            state.faults.insert((fault.address, fault.origin), (fault.reason, Instant::now()));
+            state.faults.insert((fault.address, fault.origin), (fault.reason, steady()));
         }
     }
 }

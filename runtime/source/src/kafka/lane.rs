@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
+use weir_base::clock::steady;
 use weir_plan::ids::TopicPartition;
 
 use super::fault::{self, OnLoss, PartitionFault};
@@ -136,7 +137,7 @@ impl LaneInput {
             handed_out += 1;
             f(event)
         };
-        if let Some(problem) = self.client.context().take_problem(Instant::now()) {
+        if let Some(problem) = self.client.context().take_problem(steady()) {
             hand_out(LaneEvent::Problem(problem));
         }
         for slot in &mut self.slots {
@@ -146,7 +147,7 @@ impl LaneInput {
             }
         }
         self.take_doubts();
-        if self.resolve_at.is_some_and(|at| at <= Instant::now()) {
+        if self.resolve_at.is_some_and(|at| at <= steady()) {
             self.resolve(&mut hand_out)?;
         }
         let done_before = self.count_done();
@@ -180,7 +181,7 @@ impl LaneInput {
                         slot.note(&message);
                     }
                     if slot.fail(PartitionFault::of(code, message.offset()), &message, servers, &mut hand_out)? {
-                        self.resolve_at = Some(Instant::now());
+                        self.resolve_at = Some(steady());
                     }
                     continue;
                 }
@@ -189,7 +190,7 @@ impl LaneInput {
                     if !slot.is_unreadable() {
                         continue;
                     }
-                    self.resolve_at = Some(Instant::now());
+                    self.resolve_at = Some(steady());
                     if !slot.answer(Answer::Readable) || !slot.record(&message, &mut hand_out) {
                         continue;
                     }
@@ -275,7 +276,7 @@ impl LaneInput {
         if doubts != self.doubts {
             self.doubts = doubts;
             self.slots.iter_mut().for_each(Slot::doubt);
-            self.resolve_at = Some(Instant::now());
+            self.resolve_at = Some(steady());
         }
     }
 

@@ -15,10 +15,11 @@ mod topics;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
+use weir_base::clock::steady;
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::KafkaSource;
 use weir_plan::topics::Topics;
@@ -85,7 +86,7 @@ impl KafkaInput {
     /// # Errors
     /// `Config` for a partition that does not exist, `Retry` when its leader does not answer before the deadline.
     pub fn offset_bounds(&self, partitions: &[TopicPartition], deadline: Duration) -> Result<Vec<OffsetBounds>> {
-        let until = Instant::now() + deadline;
+        let until = steady() + deadline;
         partitions
             .iter()
             .map(|p| {
@@ -113,7 +114,7 @@ impl KafkaInput {
         if partitions.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let until = Instant::now() + deadline;
+        let until = steady() + deadline;
         let mut asked = TopicPartitionList::new();
         for p in partitions {
             lane::add(&mut asked, p, at_ms)?;
@@ -190,7 +191,7 @@ impl KafkaInput {
     fn validate(&self, positions: &[Position]) -> Result<()> {
         let read_on = positions.iter().filter(|p| p.end.is_none_or(|end| p.next < end));
         let mut open: Vec<_> = read_on.filter_map(|p| Some((&p.partition, p.next, p.leader_epoch?))).collect();
-        let until = Instant::now() + VALIDATE_DEADLINE;
+        let until = steady() + VALIDATE_DEADLINE;
         loop {
             let why = match leaders::validate(&self.client, &open, VALIDATE_DEADLINE) {
                 // A fetch that finds nothing at its offset may come first and stops the partition. Then its lane gets
@@ -204,7 +205,7 @@ impl KafkaInput {
             if open.is_empty() {
                 return Ok(());
             }
-            if Instant::now() >= until {
+            if steady() >= until {
                 let which = open.iter().map(|(partition, ..)| partition.to_string()).collect::<Vec<_>>().join(", ");
                 return Err(Failure::retry(format!("compare what was read with Kafka's log: {which}: {why}")));
             }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
+use weir_base::clock::steady;
 use weir_base::failure::Result;
 use weir_plan::ids::TopicPartition;
 use weir_plan::topics::{TopicPattern, Topics};
@@ -36,7 +37,7 @@ impl KafkaInput {
     /// `Config` for a topic or an assigned partition that does not exist or may not be read, `Retry` when no broker
     /// answers before the deadline.
     pub fn look(&self, known: &BTreeSet<String>, deadline: Duration) -> Result<Found> {
-        let until = Instant::now() + deadline;
+        let until = steady() + deadline;
         match &self.topics {
             Topics::Named(topics) => {
                 let mut found = Found::default();
@@ -99,7 +100,7 @@ impl KafkaInput {
         if topics.is_empty() {
             return Ok(Vec::new());
         }
-        let until = Instant::now() + deadline;
+        let until = steady() + deadline;
         let names: Vec<_> = topics.iter().filter_map(|t| CString::new(t.as_str()).ok()).collect();
         let answers = ask::until_answered(&self.client, until, |timeout| {
             native::describe_topics(&self.client, &names, timeout).map_err(KafkaError::AdminOp)

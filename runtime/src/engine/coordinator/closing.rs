@@ -8,6 +8,7 @@ use weir_plan::stages::Edge;
 
 use super::last_windows;
 use crate::checkpoint::manifest::SourceProgress;
+use crate::clock::steady;
 use crate::engine::start::Running;
 use crate::failure::Result;
 use crate::keyed::edge::EdgeReport;
@@ -35,7 +36,7 @@ impl Running {
     /// Gathers the lanes' reports and moves the watermarks. The lanes wait meanwhile, so this asks nobody outside but
     /// the brokers, and only where a partition may be idle or the last look for new ones is too old.
     pub(super) async fn close_epoch(&mut self, opened: Instant, ends_the_run: bool) -> Result<Closed> {
-        let (clock_us, at) = (self.lanes.epoch.clock_us(), Instant::now());
+        let (clock_us, at) = (self.lanes.epoch.clock_us(), steady());
         let reports = self.lanes.close(clock_us).await;
         let mut reports = reports.map_err(|failure| self.lane_sinks.reason(failure))?;
         let mut edges: BTreeMap<Edge, EdgeReport> = BTreeMap::new();

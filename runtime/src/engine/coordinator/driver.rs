@@ -18,6 +18,7 @@ use super::summary::Summary;
 use crate::checkpoint::content::DataEpoch;
 use crate::checkpoint::layout::COMPACTED_FROM;
 use crate::checkpoint::manifest::Task;
+use crate::clock::{since, steady};
 use crate::engine::sinks::outputs::Parts;
 use crate::engine::source_run::{LatestOffsets, SourceRun};
 use crate::engine::start::{Running, start};
@@ -91,7 +92,7 @@ async fn run_within(
     mut signal: watch::Receiver<Signal>,
     memory: Arc<Memory>,
 ) -> Result<Summary> {
-    let began = Instant::now();
+    let began = steady();
     let mut running = tokio::select! {
         started = start(plan, &options, memory) => started?,
         // No epoch is open yet, so a start that waits for an unreachable store or broker need not end first.
@@ -112,7 +113,7 @@ async fn run_within(
 impl Running {
     async fn work(&mut self, signal: &mut watch::Receiver<Signal>, summary: &mut Summary) -> Result<()> {
         summary.last_epoch = self.writer.newest().epoch.0;
-        let mut opened = Instant::now();
+        let mut opened = steady();
         self.begin_epoch();
         self.observer.ready();
         self.standing.has_begun();
@@ -133,7 +134,7 @@ impl Running {
             if due == Due::Trigger {
                 // From here on the lanes read the next epoch, while this one is decided and committed.
                 self.begin_epoch();
-                opened = Instant::now();
+                opened = steady();
             }
             if closed.took_in_something() {
                 self.observer.closed(&closed.sources, closed.clock_us, &latest_offsets(&self.sources));
@@ -148,7 +149,7 @@ impl Running {
                 Due::Assignment => {
                     self.assign_anew().await?;
                     self.begin_epoch();
-                    opened = Instant::now();
+                    opened = steady();
                 }
                 Due::AllRead | Due::Shutdown => return Ok(()),
             }
@@ -171,7 +172,7 @@ impl Running {
 
     async fn wait_until_due(&mut self, opened: Instant, signal: &mut watch::Receiver<Signal>) -> Result<Due> {
         let epoch = Arc::clone(&self.lanes.epoch);
-        let mut standstill = Standstill::new(Instant::now());
+        let mut standstill = Standstill::new(steady());
         loop {
             if epoch.has_lost_topic() {
                 self.sources.iter_mut().for_each(SourceRun::doubt);
@@ -190,22 +191,22 @@ impl Running {
                 return Ok(Due::Trigger);
             }
             if self.until.is_some() {
-                let stands_for = standstill.of((epoch.records(), epoch.lanes_at_bound()), Instant::now());
+                let stands_for = standstill.of((epoch.records(), epoch.lanes_at_bound()), steady());
                 if epoch.records() > 0 && stands_for >= self.give_up_after / 2 {
                     return Ok(Due::Trigger);
                 }
                 if stands_for >= self.give_up_after {
                     self.check_that_the_run_can_end().await?;
-                    standstill = Standstill::new(Instant::now());
+                    standstill = Standstill::new(steady());
                 }
             }
             let look_at = match self.plan.trigger {
                 Trigger::AsSoonAsPossible if epoch.records() > 0 => return Ok(Due::Trigger),
                 Trigger::AsSoonAsPossible => opened + LOOK,
                 Trigger::Interval(interval) => opened + interval,
-                Trigger::AvailableNow => Instant::now() + LOOK,
+                Trigger::AvailableNow => steady() + LOOK,
             };
-            if self.plan.trigger != Trigger::AvailableNow && Instant::now() >= look_at {
+            if self.plan.trigger != Trigger::AvailableNow && steady() >= look_at {
                 return Ok(Due::Trigger);
             }
             tokio::select! {
@@ -255,7 +256,7 @@ impl Running {
         until_reached: bool,
         summary: &mut Summary,
     ) -> Result<()> {
-        let began = Instant::now();
+        let began = steady();
         let lanes_uploaded = began - closed.at;
         // The look begins after the epoch was read, so a topic that it finds unchanged is the one that the epoch's
         // records came from.
@@ -276,7 +277,7 @@ impl Running {
         for (source, look) in self.sources.iter().zip(looks) {
             source.check(look).await?;
         }
-        let uploaded = began.elapsed();
+        let uploaded = since(began);
 
         let committables = self.sinks.seal(parts).await?;
         if let Some(until) = &mut self.until {
@@ -294,7 +295,7 @@ impl Running {
         let (clock_us, sources) = (closed.clock_us, closed.sources);
         let decision = DataEpoch { clock_us, sources, tasks: vec![task], committables, until: self.until.clone() };
         let manifest = self.writer.commit(decision, &self.sinks).await?.clone();
-        let committed = began.elapsed();
+        let committed = since(began);
         self.sources.iter().for_each(SourceRun::publish);
         crate::failpoint::reach("offsets.published");
 

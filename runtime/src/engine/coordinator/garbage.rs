@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use weir_plan::ids::Epoch;
 
 use crate::checkpoint::collection::Collection;
+use crate::clock::Clock;
 
 /// The limit for one collection. The next one takes what this one leaves.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -19,13 +20,15 @@ pub struct Garbage {
     keep: u32,
     /// Objects that no manifest names are left alone for this long.
     grace: Duration,
+    /// Since 1970, as objects have their times.
+    now_us: Clock,
     is_due: bool,
     task: Option<JoinHandle<()>>,
 }
 
 impl Garbage {
-    pub fn new(keep: u32, grace: Duration) -> Self {
-        Self { keep, grace, is_due: false, task: None }
+    pub fn new(keep: u32, grace: Duration, now_us: Clock) -> Self {
+        Self { keep, grace, now_us, is_due: false, task: None }
     }
 
     /// Call it after an epoch is committed. It begins a collection every `keep` epochs; if another is still under way
@@ -36,7 +39,7 @@ impl Garbage {
             return;
         }
         self.is_due = false;
-        self.task = Some(tokio::spawn(collect(collection(self.keep), self.grace)));
+        self.task = Some(tokio::spawn(collect(collection(self.keep), (self.now_us)(), self.grace)));
     }
 
     /// Ends the collections at the end of a run: waits for the one under way, and runs the one that has become due
@@ -47,7 +50,7 @@ impl Garbage {
                 let _ = task.await;
             }
             if self.is_due {
-                collect(collection(self.keep), self.grace).await;
+                collect(collection(self.keep), (self.now_us)(), self.grace).await;
             }
         };
         if tokio::time::timeout(DEADLINE_AT_END, rest).await.is_err() {
@@ -57,8 +60,8 @@ impl Garbage {
 }
 
 /// Garbage costs money, not correctness, so a failure is logged and the next round tries again.
-async fn collect(collection: Collection, grace: Duration) {
-    match tokio::time::timeout(DEADLINE, collection.run(crate::engine::now_us(), grace)).await {
+async fn collect(collection: Collection, now_us: i64, grace: Duration) {
+    match tokio::time::timeout(DEADLINE, collection.run(now_us, grace)).await {
         Ok(Ok(report)) => tracing::debug!(?report, "garbage collection"),
         Ok(Err(failure)) => tracing::warn!("garbage collection: {failure}"),
         Err(_) => tracing::warn!("garbage collection: not done within {DEADLINE:?}; the next one goes on"),

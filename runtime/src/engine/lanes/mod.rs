@@ -169,7 +169,7 @@ mod tests {
         let limits = Limits { records_per_epoch: 1, bytes_per_epoch: 1 };
         let lanes = Lanes::spawn(
             work.map(|work| (0, work)).to_vec(),
-            Arc::new(OpenEpoch::new(limits, u64::MAX, Arc::new(Memory::new(None).unwrap()))),
+            Arc::new(OpenEpoch::new(limits, u64::MAX, Arc::new(Memory::new(None).unwrap()), Arc::new(|| 0))),
         )
         .unwrap();
         lanes.begin(&[Vec::new()]);
@@ -190,7 +190,7 @@ mod tests {
     async fn lanes_that_have_ended_hold_nothing_any_more() {
         let held = Arc::new(());
         let limits = Limits { records_per_epoch: 1, bytes_per_epoch: 1 };
-        let epoch = Arc::new(OpenEpoch::new(limits, u64::MAX, Arc::new(Memory::new(None).unwrap())));
+        let epoch = Arc::new(OpenEpoch::new(limits, u64::MAX, Arc::new(Memory::new(None).unwrap()), Arc::new(|| 0)));
         let work = |held: Arc<()>, epoch: Arc<OpenEpoch>| {
             move |_: &Receiver<Command>, _: &Reports| {
                 while !epoch.is_stopped() {

@@ -8,9 +8,9 @@ use std::time::Instant;
 use tokio::sync::Notify;
 use weir_plan::plan::Limits;
 
+use crate::clock::{Clock, steady};
 use crate::memory::Memory;
 
-#[derive(Debug)]
 pub struct OpenEpoch {
     records: AtomicU64,
     bytes: AtomicU64,
@@ -18,7 +18,9 @@ pub struct OpenEpoch {
     reserved: AtomicU64,
     limits: Limits,
     lanes_at_bound: AtomicU64,
-    /// The latest reading of the clock, µs.
+    /// Since 1970.
+    now_us: Clock,
+    /// The latest reading of it.
     clock_us: AtomicI64,
     /// Whether the epoch is to be closed before its trigger or a limit says so.
     early: AtomicBool,
@@ -35,7 +37,7 @@ pub struct OpenEpoch {
 
 impl OpenEpoch {
     #[must_use]
-    pub fn new(limits: Limits, partials_bytes_max: u64, memory: Arc<Memory>) -> Self {
+    pub fn new(limits: Limits, partials_bytes_max: u64, memory: Arc<Memory>, now_us: Clock) -> Self {
         Self {
             partials_bytes: AtomicU64::new(0),
             partials_bytes_max,
@@ -45,6 +47,7 @@ impl OpenEpoch {
             reserved: AtomicU64::new(0),
             limits,
             lanes_at_bound: AtomicU64::new(0),
+            now_us,
             clock_us: AtomicI64::new(i64::MIN),
             early: AtomicBool::new(false),
             topic_gone: AtomicBool::new(false),
@@ -59,7 +62,7 @@ impl OpenEpoch {
     pub fn of_other_lanes(&self) -> Self {
         Self {
             first_record: self.first_record.clone(),
-            ..Self::new(self.limits, self.partials_bytes_max, Arc::clone(&self.memory))
+            ..Self::new(self.limits, self.partials_bytes_max, Arc::clone(&self.memory), Arc::clone(&self.now_us))
         }
     }
 
@@ -86,7 +89,7 @@ impl OpenEpoch {
     /// Reads the clock, µs. The result never goes back: a row that a lane found to be in time must also be in time by
     /// the epoch's reading, which comes later.
     pub fn clock_us(&self) -> i64 {
-        let now = crate::engine::now_us();
+        let now = (self.now_us)();
         self.clock_us.fetch_max(now, Ordering::Relaxed).max(now)
     }
 
@@ -174,7 +177,7 @@ impl OpenEpoch {
         let before = self.records.fetch_add(records, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         if before == 0 {
-            self.first_record.get_or_init(Instant::now);
+            self.first_record.get_or_init(steady);
         }
         if before == 0 || self.is_full() {
             self.changed.notify_one();
@@ -188,7 +191,12 @@ mod tests {
     use super::*;
 
     fn open(records_per_epoch: u64, bytes_per_epoch: u64) -> OpenEpoch {
-        OpenEpoch::new(Limits { records_per_epoch, bytes_per_epoch }, 500, Arc::new(Memory::new(None).unwrap()))
+        OpenEpoch::new(
+            Limits { records_per_epoch, bytes_per_epoch },
+            500,
+            Arc::new(Memory::new(None).unwrap()),
+            Arc::new(|| 0),
+        )
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Opening {
     pub async fn begin(of: Environment) -> Result<Self> {
         let places = of.plan.sinks.iter().map(|sink| async {
             let opener = sink::opener(sink, &of)?;
-            let open = open(&*opener, sink, of.retry).await?;
+            let open = open(&*opener, sink, of.means.retry).await?;
             Ok(Place { opener, open })
         });
         let places = futures::future::try_join_all(places).await?;
@@ -59,7 +59,7 @@ impl Opening {
     /// The errors of [`Self::begin`].
     pub async fn look_again(&mut self) -> Result<()> {
         for (sink, place) in self.of.plan.sinks.iter().zip(&mut self.places).filter(|(_, place)| place.open.is_none()) {
-            place.open = open(&*place.opener, sink, self.of.retry).await?;
+            place.open = open(&*place.opener, sink, self.of.means.retry).await?;
         }
         Ok(())
     }
@@ -79,7 +79,7 @@ impl Opening {
             Some((told(sink.pin(), &*memory), memory))
         });
         let (told, memories) = there.unzip();
-        Remembered { told, memories, retry: self.of.retry, action: self.of.plan.state_action.clone() }
+        Remembered { told, memories, retry: self.of.means.retry, action: self.of.plan.state_action.clone() }
     }
 
     /// The identities of the existing sinks.
@@ -95,7 +95,7 @@ impl Opening {
     pub async fn make_missing(&mut self) -> Result<()> {
         for (sink, place) in self.of.plan.sinks.iter().zip(&mut self.places).filter(|(_, place)| place.open.is_none()) {
             let doing = format!("creating {}", sink.uri());
-            let made = self.of.retry.persist(&doing, async || place.opener.create().await).await;
+            let made = self.of.means.retry.persist(&doing, async || place.opener.create().await).await;
             place.open = Some(made.map_err(|e| e.context(format!("sink {}", quoted(&sink.name))))?);
         }
         Ok(())

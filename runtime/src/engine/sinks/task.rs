@@ -170,12 +170,13 @@ mod tests {
     use crate::engine::sinks::kept::Kept;
     use crate::engine::sinks::outputs::SinkOutputs;
     use crate::retry::RetryPolicy;
+    use crate::sink::Means;
     use crate::sink::delta::DeltaTable;
 
     /// A sink's task. The next `away` calls to its store fail.
     async fn task(lake: &Lake, away: u32, retry: RetryPolicy) -> (SinkInput, SinkOutput) {
         let (store, location) = Faulty::before(&lake.location(), []);
-        let table = DeltaTable::open_or_create(location, &lake.sink, "p", retry).await.unwrap();
+        let table = DeltaTable::open_or_create(location, &lake.sink, "p", &Means::of_system(retry)).await.unwrap();
         store.away.store(away, Ordering::Relaxed);
         spawn(Arc::new(table.files()), None, Slot::new("l", 1 << 20), 1, 1 << 20)
     }

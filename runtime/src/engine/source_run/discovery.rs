@@ -17,6 +17,7 @@ use weir_plan::ids::TopicPartition;
 
 use super::reading::Reading;
 use super::topic_watch;
+use crate::clock::steady;
 use crate::failure::{Failure, Remedy, Result};
 use crate::source::kafka::{KafkaInput, OffsetBounds};
 
@@ -63,12 +64,18 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Looks repeatedly, at least once per `every`, for a source whose watermark is `delay` behind its records. The
-    /// start has looked at `complete_at`.
+    /// Looks again and again, at least `every` so often, for a source whose watermark is `delay` behind its records.
+    /// The start has looked at `complete_at`, before `now`.
     #[must_use]
-    pub fn new(input: Arc<KafkaInput>, every: Option<Duration>, delay: Duration, complete_at: Instant) -> Self {
+    pub fn new(
+        input: Arc<KafkaInput>,
+        every: Option<Duration>,
+        delay: Duration,
+        complete_at: Instant,
+        now: Instant,
+    ) -> Self {
         let every = every.filter(|_| input.may_find_more()).map(|every| every.min((delay / 2).max(EVERY_MIN)));
-        let (now, wait) = (Instant::now(), every.unwrap_or_default());
+        let wait = every.unwrap_or_default();
         Self {
             input,
             every,
@@ -95,7 +102,7 @@ impl Discovery {
         if self.found.is_some() {
             return Ok(false);
         }
-        let asked_at = Instant::now();
+        let asked_at = steady();
         if self.complete_at + self.delay >= at {
             return Ok(true);
         }
@@ -114,7 +121,7 @@ impl Discovery {
             Ok(false) => self.wait = Duration::ZERO,
             Err(failure) => {
                 tracing::debug!("whether there are new partitions: {failure}");
-                self.close_asks_at = Instant::now() + CLOSE_AGAIN_AFTER;
+                self.close_asks_at = steady() + CLOSE_AGAIN_AFTER;
             }
         }
         Ok(self.complete_at == asked_at)
@@ -141,14 +148,14 @@ impl Discovery {
                     tokio::time::sleep_until((self.looked_at + wait).into()).await;
                     let known = Known { partitions: reading.ids().cloned().collect(), ids: ids.clone() };
                     let input = Arc::clone(&self.input);
-                    let asked_at = Instant::now();
+                    let asked_at = steady();
                     let under_way = (asked_at, tokio::task::spawn_blocking(move || look(&input, &known)));
                     (asked_at, &mut self.under_way.insert(under_way).1)
                 }
             };
             let looked = look.await;
             self.under_way = None;
-            (self.looked_at, self.wait) = (Instant::now(), every);
+            (self.looked_at, self.wait) = (steady(), every);
             match looked.map_err(|e| Failure::bug(format!("look for partitions: {e}")))? {
                 Ok(changes) if self.in_doubt || changes != Changes::default() => self.found = Some((asked_at, changes)),
                 Ok(_) => self.complete_at = self.complete_at.max(asked_at),
@@ -231,7 +238,8 @@ mod tests {
             on_lost_offsets: OnLostOffsets::Fail,
         };
         let input = Arc::new(KafkaInput::connect(&source, "test").unwrap());
-        let mut discovery = Discovery::new(input, Some(Duration::from_secs(3600)), Duration::ZERO, Instant::now());
+        let now = Instant::now();
+        let mut discovery = Discovery::new(input, Some(Duration::from_secs(3600)), Duration::ZERO, now, now);
         let read = |topics: &[&str]| {
             topics.iter().map(|topic| TopicPartition { topic: (*topic).to_owned(), partition: 0 }).collect()
         };

@@ -15,6 +15,7 @@ use futures::FutureExt;
 use tokio::task::JoinHandle;
 use weir_plan::ids::TopicPartition;
 
+use crate::clock::{since, steady};
 use crate::failure::{Failure, Result};
 use crate::source::kafka::{Ends, KafkaInput};
 
@@ -40,12 +41,12 @@ pub struct Evidence {
 
 impl Evidence {
     #[must_use]
-    pub fn new(input: Arc<KafkaInput>) -> Self {
-        Self::by(Arc::new(move |partitions: &[TopicPartition]| input.ends(partitions, ANSWER_WITHIN)))
+    pub fn new(input: Arc<KafkaInput>, now: Instant) -> Self {
+        Self::by(Arc::new(move |partitions: &[TopicPartition]| input.ends(partitions, ANSWER_WITHIN)), now)
     }
 
-    fn by(ask: Ask) -> Self {
-        Self { ask, silent: BTreeSet::new(), asked_again: None, ask_again_at: Instant::now(), fresh: FRESH }
+    fn by(ask: Ask, now: Instant) -> Self {
+        Self { ask, silent: BTreeSet::new(), asked_again: None, ask_again_at: now, fresh: FRESH }
     }
 
     /// The ends of these partitions' logs, without those whose leaders do not answer in time. `all` asks also the
@@ -59,10 +60,10 @@ impl Evidence {
         if asked.is_empty() {
             return Ok(Ends::new());
         }
-        let asked_at = Instant::now();
+        let asked_at = steady();
         let ends = self.begin(asked.clone()).await.map_err(|e| died(&e))?;
         // An answer is not fresh either if this process was frozen while it waited.
-        let is_fresh = asked_at.elapsed() <= self.fresh;
+        let is_fresh = since(asked_at) <= self.fresh;
         for partition in asked {
             if ends.contains_key(&partition) {
                 self.silent.remove(&partition)
@@ -86,11 +87,11 @@ impl Evidence {
     async fn take_answers(&mut self) -> Result<()> {
         if let Some(ends) = self.asked_again.as_mut().and_then(FutureExt::now_or_never) {
             self.asked_again = None;
-            self.ask_again_at = Instant::now() + ASK_AGAIN_AFTER;
+            self.ask_again_at = steady() + ASK_AGAIN_AFTER;
             let ends = ends.map_err(|e| died(&e))?;
             self.silent.retain(|p| !ends.contains_key(p));
         }
-        if self.asked_again.is_none() && !self.silent.is_empty() && self.ask_again_at <= Instant::now() {
+        if self.asked_again.is_none() && !self.silent.is_empty() && self.ask_again_at <= steady() {
             self.asked_again = Some(self.begin(self.silent.iter().cloned().collect()));
         }
         Ok(())
@@ -123,11 +124,14 @@ mod tests {
     /// The leader of partition 1 answers only while `led` is true. Each question is recorded.
     fn evidence(led: &Arc<Mutex<bool>>, asked: &Arc<Mutex<Vec<Vec<i32>>>>) -> Evidence {
         let (led, asked) = (Arc::clone(led), Arc::clone(asked));
-        Evidence::by(Arc::new(move |partitions: &[TopicPartition]| {
-            asked.lock().unwrap().push(partitions.iter().map(|p| p.partition).collect());
-            let led = *led.lock().unwrap();
-            partitions.iter().filter(|p| p.partition == 0 || led).map(|p| (p.clone(), END)).collect()
-        }))
+        Evidence::by(
+            Arc::new(move |partitions: &[TopicPartition]| {
+                asked.lock().unwrap().push(partitions.iter().map(|p| p.partition).collect());
+                let led = *led.lock().unwrap();
+                partitions.iter().filter(|p| p.partition == 0 || led).map(|p| (p.clone(), END)).collect()
+            }),
+            Instant::now(),
+        )
     }
 
     #[tokio::test]
@@ -157,10 +161,13 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_is_old_when_it_is_looked_at_is_none() {
-        let mut evidence = Evidence::by(Arc::new(|partitions: &[TopicPartition]| {
-            std::thread::sleep(FRESH + Duration::from_millis(10));
-            partitions.iter().map(|p| (p.clone(), END)).collect()
-        }));
+        let mut evidence = Evidence::by(
+            Arc::new(|partitions: &[TopicPartition]| {
+                std::thread::sleep(FRESH + Duration::from_millis(10));
+                partitions.iter().map(|p| (p.clone(), END)).collect()
+            }),
+            Instant::now(),
+        );
         assert_eq!(evidence.ends(vec![id(0)], false).await.unwrap(), Ends::new());
         assert!(evidence.silent.is_empty(), "it did answer");
     }

@@ -26,6 +26,7 @@ pub use self::reading::Reading;
 pub use self::skew::Skew;
 use self::topic_watch::{Look, TopicWatch};
 use crate::checkpoint::manifest::{BadShare, HeldBy, MovedBy, SourceCounts, SourceProgress, Until};
+use crate::clock::steady;
 use crate::engine::lanes::LaneReport;
 use crate::failure::{Failure, Result};
 use crate::source::kafka::KafkaInput;
@@ -70,7 +71,8 @@ impl SourceRun {
         every: Duration,
         looked_at: Instant,
     ) -> Self {
-        let reading = Reading::resume(source, progress, until);
+        let now = steady();
+        let reading = Reading::resume(source, progress, until, now);
         if reading.ids().len() == 0 {
             let more =
                 if until.is_some() { "this run has nothing to read" } else { "the pipeline waits for one to appear" };
@@ -80,14 +82,15 @@ impl SourceRun {
         // What a run with an end would find later belongs to the next run.
         let every = until.is_none().then_some(every);
         Self {
-            topics: TopicWatch::new(Arc::clone(&input), progress.topic_ids.clone()),
+            topics: TopicWatch::new(Arc::clone(&input), progress.topic_ids.clone(), now),
             discovery: Discovery::new(
                 Arc::clone(&input),
                 every,
                 Duration::from_micros(delay_us.unsigned_abs()),
                 looked_at,
+                now,
             ),
-            evidence: Evidence::new(Arc::clone(&input)),
+            evidence: Evidence::new(Arc::clone(&input), now),
             reading,
             input,
         }
@@ -150,7 +153,7 @@ impl SourceRun {
             tracing::warn!(topic, "the topic does not exist any more: the pipeline goes on without it");
         }
         self.topics.change(ids, gone);
-        self.reading.change(new, gone);
+        self.reading.change(new, gone, steady());
     }
 
     /// Partitions that a run with an end has not read up to it, and whose leaders do not answer.
@@ -169,7 +172,7 @@ impl SourceRun {
 
     /// Begins to look whether the topics are still those that were read. [`Self::check`] takes the answer.
     pub fn look(&mut self) -> Look {
-        self.topics.look()
+        self.topics.look(steady())
     }
 
     /// Takes the answer of a look.
@@ -198,7 +201,7 @@ impl SourceRun {
             counts.bytes += report.bytes;
             read.first_bad = read.first_bad.or(report.bad.first.take());
             read.waiting += report.partitions.iter().filter(|p| p.waits).count();
-            self.reading.take_in(std::mem::take(&mut report.partitions));
+            self.reading.take_in(std::mem::take(&mut report.partitions), at);
         }
         let ends = self.evidence.ends(self.reading.quiet(at), ends_the_run).await?;
         self.reading.judge(at, &ends);

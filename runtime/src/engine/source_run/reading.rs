@@ -58,7 +58,7 @@ struct Partition {
 }
 
 impl Partition {
-    fn at(id: TopicPartition, next: i64, bound: Option<i64>, leader_epoch: Option<i32>) -> Self {
+    fn at(id: TopicPartition, next: i64, bound: Option<i64>, leader_epoch: Option<i32>, now: Instant) -> Self {
         Self {
             id,
             start: next,
@@ -68,7 +68,7 @@ impl Partition {
             unreadable: Vec::new(),
             bound,
             at_end_since: None,
-            stands_since: Instant::now(),
+            stands_since: now,
             waits: false,
             is_gone: false,
             idle: false,
@@ -86,16 +86,16 @@ impl Partition {
 }
 
 impl Reading {
-    /// Continues where `progress` ended. A run with `until` ends there.
+    /// Goes on `now` where `progress` ended; a run with `until` ends there.
     #[must_use]
-    pub fn resume(source: &Source, progress: &SourceProgress, until: Option<&Until>) -> Self {
+    pub fn resume(source: &Source, progress: &SourceProgress, until: Option<&Until>, now: Instant) -> Self {
         let (delay_us, idle_after_us) =
             source.event_time.as_ref().map_or((0, 0), |e| (e.watermark_delay_us, e.idle_after_us));
         let of_partitions = progress.partitions.iter().map(|p| p.watermark_us).collect();
         let partitions = progress.partitions.iter().map(|p| {
             let id = TopicPartition { topic: p.topic.clone(), partition: p.partition };
             let bound = until.map(|until| bound_of(until, &source.name, &id));
-            Partition::at(id, p.end, bound, p.leader_epoch)
+            Partition::at(id, p.end, bound, p.leader_epoch, now)
         });
         Self {
             name: source.name.clone(),
@@ -118,14 +118,14 @@ impl Reading {
 
     /// Continues with partitions that were found, each from its earliest offset, and without topics that are gone. It
     /// is called between two epochs.
-    pub fn change(&mut self, new: &[(TopicPartition, OffsetBounds)], gone: &[String]) {
+    pub fn change(&mut self, new: &[(TopicPartition, OffsetBounds)], gone: &[String], now: Instant) {
         let stays: Vec<bool> = self.partitions.iter().map(|p| !gone.contains(&p.id.topic)).collect();
         self.watermark.retain(&stays);
         let mut stays = stays.into_iter();
         self.partitions.retain(|_| stays.next().unwrap_or(true));
         self.gone.extend(gone.iter().cloned());
         for (id, bounds) in new {
-            self.partitions.push(Partition::at(id.clone(), bounds.low, None, None));
+            self.partitions.push(Partition::at(id.clone(), bounds.low, None, None, now));
             self.watermark.add();
         }
     }
@@ -197,12 +197,12 @@ impl Reading {
         hold::hold(closed, |index| self.partitions[index].not_idle)
     }
 
-    /// Takes in what the lanes report of the open epoch.
-    pub fn take_in(&mut self, reports: Vec<PartitionReport>) {
+    /// Takes in what the lanes report of the epoch in hand, whose clock was read at `at`.
+    pub fn take_in(&mut self, reports: Vec<PartitionReport>, at: Instant) {
         for report in reports {
             let partition = &mut self.partitions[report.partition];
             if partition.next != report.next {
-                partition.stands_since = Instant::now();
+                partition.stands_since = at;
             }
             partition.next = report.next;
             partition.waits = report.waits;

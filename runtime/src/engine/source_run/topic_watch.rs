@@ -28,8 +28,8 @@ pub struct TopicWatch {
 
 impl TopicWatch {
     #[must_use]
-    pub fn new(input: Arc<KafkaInput>, pinned: BTreeMap<String, String>) -> Self {
-        Self { input, pinned, looked_at: Instant::now() }
+    pub fn new(input: Arc<KafkaInput>, pinned: BTreeMap<String, String>, now: Instant) -> Self {
+        Self { input, pinned, looked_at: now }
     }
 
     /// The topic ids that the checkpoint has.
@@ -46,11 +46,11 @@ impl TopicWatch {
 
     /// Starts to look again, unless the last look was just now. [`Self::check`] awaits the answer, which takes a tenth
     /// of a second, after the epoch's files are uploaded.
-    pub fn look(&mut self) -> Look {
-        if self.pinned.is_empty() || self.looked_at.elapsed() < LOOK_EVERY {
+    pub fn look(&mut self, now: Instant) -> Look {
+        if self.pinned.is_empty() || now.saturating_duration_since(self.looked_at) < LOOK_EVERY {
             return Look(None);
         }
-        self.looked_at = Instant::now();
+        self.looked_at = now;
         let (input, topics) = (Arc::clone(&self.input), self.pinned.keys().cloned().collect::<Vec<_>>());
         Look(Some(tokio::task::spawn_blocking(move || ids(&input, &topics))))
     }

@@ -8,10 +8,9 @@ pub(super) mod restoring;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::try_join_all;
-use rand::RngCore;
 use tokio::task::{block_in_place, spawn_blocking};
 use weir_plan::Plan;
 use weir_plan::compat::{self, Fingerprint};
@@ -33,16 +32,18 @@ use crate::build::Graph;
 use crate::checkpoint::manifest::{Manifest, Until};
 use crate::checkpoint::state_files::StateFiles;
 use crate::checkpoint::writer::{self, CheckpointWriter};
+use crate::clock::{Clock, steady, wall_ms, wall_us};
 use crate::decode;
 use crate::decode::schemas::{Effort, Schemas};
 use crate::failure::{Failure, Remedy, Result};
 use crate::memory::Memory;
 use crate::observe::Observer;
 use crate::observe::progress::{Durations, Progress};
+use crate::random::Random;
 use crate::retry::RetryPolicy;
-use crate::sink::Environment;
 use crate::sink::upkeep::{self, Duties, Surroundings, Upkeep};
 use crate::sink::writing::Slot;
+use crate::sink::{Environment, Means};
 use crate::source::kafka::{Fetching, KafkaInput};
 use crate::state::log::{Restorable, StateLog};
 use crate::storage::Standing;
@@ -81,6 +82,7 @@ pub struct Running {
 }
 
 pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> Result<Running> {
+    let (random, now_us): (_, Clock) = (Random::of_system(), Arc::new(wall_us));
     let observer = Observer::start(&plan, options, memory.limit_bytes()).await?;
     let graph = Graph::of(Arc::clone(&plan));
     let location =
@@ -90,14 +92,18 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let settings = writer::Options {
         retry,
         standing: standing.clone(),
-        ..writer::Options::new(plan.checkpoint.uri.as_str(), rand::rng().next_u64())
+        ..writer::Options::new(plan.checkpoint.uri.as_str(), random.number())
     };
     let opened =
-        writer::open(location.store, location.path, &plan.pipeline, random_id(), random_id(), settings).await?;
+        writer::open(location.store, location.path, &plan.pipeline, random.id(), random.id(), settings).await?;
     let opened = opened.in_parts(location.parts);
     let fingerprint = compat::fingerprint(&plan);
-    let environment =
-        Environment { plan: Arc::clone(&plan), secrets: options.secrets.clone(), retry, standing: standing.clone() };
+    let environment = Environment {
+        plan: Arc::clone(&plan),
+        secrets: options.secrets.clone(),
+        means: Means { retry, now_ms: Arc::new(wall_ms), random: random.clone() },
+        standing: standing.clone(),
+    };
     let sinks = Opening::begin(environment.clone()).await;
     let mut sinks = sinks.map_err(|failure| with_state(failure, &plan, opened.newest(), &fingerprint))?;
     let (there, missing, remembered) = (sinks.pinned(), sinks.missing(), sinks.remembered());
@@ -117,7 +123,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
             let manifest = opened.manifest(epoch).await?;
             Base::of(plan.state_action.as_ref(), opened.newest(), manifest.as_ref())?.check_fit(&wanted)?;
             match manifest {
-                Some(manifest) => Some(Restored::read(manifest, &graph, &states, options.workers).await?),
+                Some(manifest) => Some(Restored::read(manifest, &graph, &states, options.workers, &random).await?),
                 None => None,
             }
         }
@@ -134,7 +140,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let inputs = plan.sources.iter().map(connect).collect::<Result<Vec<_>>>()?;
 
     let (mut said, mut latest) = (Vec::new(), LatestOffsets::new());
-    let looked_at = Instant::now();
+    let looked_at = steady();
     let mut writer = opened
         .claim(&remembered, async |newest: Option<&Manifest>, generation| {
             let base =
@@ -156,7 +162,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
             let ends = |topics: &Topics| topics.partitions.iter().map(|(_, bounds)| Some(bounds.end)).collect();
             latest =
                 plan.sources.iter().zip(&topics).map(|(source, topics)| (source.name.clone(), ends(topics))).collect();
-            let mut carried = base.carried(&wanted, &topics, super::clock::now_us())?;
+            let mut carried = base.carried(&wanted, &topics, now_us())?;
             if let (Some(restored), Some(task)) =
                 (restored.as_ref().filter(|_| base.restores()), carried.tasks.first_mut())
             {
@@ -179,6 +185,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         now_ms: Arc::new(move || clock.now_ms()),
         steady_ms: Arc::new(move || steady.steady_ms()),
         retry,
+        random,
         memory: Arc::clone(&memory),
         writer: upkeep::Writer { lineage: writer.lineage().to_owned(), generation: writer.generation().0 },
         label: file_label(&writer),
@@ -222,7 +229,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         workers: options.workers,
         memory: Arc::clone(&memory),
     };
-    let epoch = OpenEpoch::new(plan.limits, shares.partials_bytes, Arc::clone(&memory));
+    let epoch = OpenEpoch::new(plan.limits, shares.partials_bytes, Arc::clone(&memory), Arc::clone(&now_us));
     let (lanes, lane_sinks) = assembly.lanes(&sources, epoch)?;
     let (workers, keyed_sinks) = assembly.workers(keyed)?;
     // The upkeep begins only after what was in doubt is committed: those files may be old, and the tables do not name
@@ -242,7 +249,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         keyed_sinks,
         state_store,
         state_log,
-        garbage: Garbage::new(plan.checkpoint.keep, options.garbage_grace),
+        garbage: Garbage::new(plan.checkpoint.keep, options.garbage_grace, now_us),
         memory,
         observer,
         standing,
@@ -313,10 +320,4 @@ fn at_rest(mut claim: Manifest, keyed: &mut KeyedState, sources_us: &[Option<i64
         task.steps = keyed.at_rest(sources_us)?;
     }
     Ok(claim)
-}
-
-fn random_id() -> String {
-    let mut bytes = [0; 16];
-    rand::rng().fill_bytes(&mut bytes);
-    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }

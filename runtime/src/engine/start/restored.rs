@@ -13,6 +13,7 @@ use crate::checkpoint::manifest::{Manifest, StateFile};
 use crate::checkpoint::state_files::StateFiles;
 use crate::engine::worker::KeyedState;
 use crate::failure::{Failure, Result};
+use crate::random::Random;
 use crate::state::log::Restorable;
 
 pub struct Restored {
@@ -29,13 +30,19 @@ impl Restored {
     ///
     /// # Errors
     /// `Config`, if a file of the state is gone or damaged; `Retry`.
-    pub async fn read(manifest: Manifest, graph: &Arc<Graph>, states: &StateFiles, workers: usize) -> Result<Self> {
+    pub async fn read(
+        manifest: Manifest,
+        graph: &Arc<Graph>,
+        states: &StateFiles,
+        workers: usize,
+        random: &Random,
+    ) -> Result<Self> {
         let keyed = async {
             let saved = Restorable::open(Arc::clone(graph.tables()), states.clone(), &state_of(&manifest)).await?;
             restoring::restore(graph, &saved, &manifest, workers).await
         };
         let keyed = keyed.await.map_err(|failure| unfit(manifest.epoch, failure))?;
-        Ok(Self { manifest, keyed, first_copy: rand::random::<u32>() / 2 })
+        Ok(Self { manifest, keyed, first_copy: u32::try_from(random.number() >> 33).unwrap_or(0) })
     }
 
     /// Copies the files of the state for a claim of this number. `states` writes under the generation of the claim.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
@@ -16,6 +16,7 @@ use weir_plan::stages::Edge;
 use super::bad_rows::{self, BadOfEpoch};
 use super::keyed_stage::KeyedStage;
 use crate::build::Graph;
+use crate::clock::{since, steady};
 use crate::engine::sinks::task::SinkInput;
 use crate::failure::{Failure, Result};
 use crate::keyed::edge::EdgeSender;
@@ -81,9 +82,9 @@ impl<'w> StepRows<'w> {
         let Some(input) = self.sinks.get(&sink) else {
             return Err(Failure::bug(format!("rows for the sink {sink}, to which no keyed step writes")));
         };
-        let waits = Instant::now();
+        let waits = steady();
         input.send(rows)?;
-        self.given.waited += waits.elapsed();
+        self.given.waited += since(waits);
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 use weir_plan::ids::Epoch;
@@ -16,6 +16,7 @@ use super::keyed_stage::KeyedStage;
 use super::messages::{Answer, Closed, Message};
 use super::step_rows::StepRows;
 use crate::build::Graph;
+use crate::clock::{since, steady};
 use crate::engine::sinks::task::SinkInput;
 use crate::failure::{Failure, Result};
 use crate::keyed::edge::EdgeSender;
@@ -123,16 +124,16 @@ impl Worker {
 
     /// Closes one keyed step after the other. `None` means that the worker was told to stop.
     fn close(&mut self, after_us: &[Option<i64>], horizons_us: &[Option<i64>]) -> Result<Option<Closed>> {
-        let (began, mut waited) = (Instant::now(), Duration::ZERO);
+        let (began, mut waited) = (steady(), Duration::ZERO);
         let graph = Arc::clone(self.stage.graph());
         let mut closed = Closed::default();
         for &step in graph.keyed_steps() {
             self.end_edges_to(&graph, step, &mut closed)?;
-            let waits = Instant::now();
+            let waits = steady();
             if !self.wait_for_edges_to(&graph, step)? {
                 return Ok(None);
             }
-            waited += waits.elapsed();
+            waited += since(waits);
             let Self { stage, sinks, behind, open, .. } = self;
             let rows = StepRows::new(stage, sinks, behind, [&open.before_us, after_us], &mut closed.bad);
             let given = rows.give(step)?;
@@ -144,7 +145,7 @@ impl Worker {
             sink.end_epoch()?;
         }
         closed.bytes = self.stage.bytes();
-        closed.computed = began.elapsed().saturating_sub(waited);
+        closed.computed = since(began).saturating_sub(waited);
         Ok(Some(closed))
     }
 

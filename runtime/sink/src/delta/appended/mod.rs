@@ -62,7 +62,7 @@ pub async fn read_back(
     of: &Environment,
 ) -> Result<Box<dyn ReadBack>> {
     let location = reach(sink.uri(), of)?;
-    Ok(Box::new(Reader::open(location, expected, versions, of.retry).await?))
+    Ok(Box::new(Reader::open(location, expected, versions, of.means.retry).await?))
 }
 
 impl Reader {

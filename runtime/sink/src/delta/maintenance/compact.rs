@@ -99,7 +99,8 @@ pub(in crate::delta) async fn compact(table: &Table, quiet_for_ms: i64) -> Resul
 
 async fn look_once(table: &Table, quiet_for_ms: i64, done: &mut Compacted) -> Result<()> {
     let doing = format!("listing {}", table.location.url);
-    let listed = table.retry.persist(&doing, async || list(&table.log, table.target_file_size_bytes).await).await?;
+    let listed =
+        table.means.retry.persist(&doing, async || list(&table.log, table.target_file_size_bytes).await).await?;
     let layout = standing(table, &listed.state)?;
     if listed.has_deletion_vectors {
         return Err(Failure::config(format!(
@@ -107,7 +108,7 @@ async fn look_once(table: &Table, quiet_for_ms: i64, done: &mut Compacted) -> Re
             table.location.url
         )));
     }
-    let rounds = listed.candidates.rounds((table.now_ms)() - quiet_for_ms);
+    let rounds = listed.candidates.rounds((table.means.now_ms)() - quiet_for_ms);
     if rounds.is_empty() {
         return Ok(());
     }
@@ -133,7 +134,7 @@ impl Look<'_> {
             done.conflicts += 1;
             return Ok(());
         }
-        let now_ms = (self.table.now_ms)();
+        let now_ms = (self.table.means.now_ms)();
         let rewritten = rewrite(self.table, &self.layout, round, now_ms).await?;
         weir_base::failpoint::reach("maintenance.compaction.written");
         if !rewritten.is_gain() {
@@ -166,10 +167,10 @@ impl Look<'_> {
     }
 
     async fn commit(&mut self, rewritten: &Rewritten, now_ms: i64) -> Landed {
-        let txn_id = uuid::Uuid::new_v4().to_string();
+        let txn_id = self.table.means.random.id();
         let commit: bytes::Bytes =
             actions::compaction(&txn_id, self.winners.version, &rewritten.removes, &rewritten.adds, now_ms).into();
-        let mut patience = Patience::new(self.table.retry, Jitter::new(rand::random()));
+        let mut patience = Patience::new(self.table.means.retry, Jitter::new(self.table.means.random.number()));
         // The last version that a request was sent for and that got no answer.
         let mut in_doubt = None;
         let (mut tries, mut retry) = (0, 0);

@@ -15,8 +15,8 @@ mod winners;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use weir_base::clock::Clock;
 use weir_base::failure::{Failure, Result};
-use weir_base::retry::RetryPolicy;
 use weir_base::storage::Location;
 use weir_plan::plan;
 
@@ -26,7 +26,8 @@ use self::vacuum::Vacuum;
 use super::fit::{self, Layout};
 use super::log::{Log, State};
 use super::pending::Pending;
-use crate::upkeep::{Clock, Duty, Surroundings, Writer};
+use crate::Means;
+use crate::upkeep::{Duty, Surroundings, Writer};
 
 /// A table to maintain.
 #[derive(Debug, Clone)]
@@ -60,8 +61,7 @@ pub(super) struct Table {
     pub(super) label: String,
     pub(super) pending: Pending,
     pub(super) seen: Mutex<Seen>,
-    pub(super) retry: RetryPolicy,
-    pub(super) now_ms: Clock,
+    pub(super) means: Means,
     pub(super) steady_ms: Clock,
     /// The most bytes of rows in memory, for reading and for writing each. Each turn sets it.
     pub(super) bytes_max: AtomicU64,
@@ -70,7 +70,7 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn new(maintained: Maintained, surroundings: &Surroundings) -> Self {
         let Maintained { location, table_id, target_file_size_bytes, pending } = maintained;
-        let Surroundings { now_ms, steady_ms, retry, memory, writer, label, .. } = surroundings.clone();
+        let Surroundings { now_ms, steady_ms, retry, random, memory, writer, label, .. } = surroundings.clone();
         Self {
             log: Log::new(location.clone()),
             location,
@@ -80,8 +80,7 @@ impl Table {
             label,
             pending,
             seen: Mutex::default(),
-            retry,
-            now_ms,
+            means: Means { retry, now_ms, random },
             steady_ms,
             bytes_max: AtomicU64::new(memory.maintenance_bytes().unwrap_or_default()),
         }

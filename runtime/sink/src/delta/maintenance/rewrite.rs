@@ -102,7 +102,7 @@ impl Output<'_> {
                 none.insert(OpenFile::new(
                     &self.table.location,
                     self.layout,
-                    self.table.retry,
+                    &self.table.means,
                     &name,
                     self.values.clone(),
                     &self.table.pending,
@@ -137,7 +137,7 @@ async fn open(table: &Table, layout: &Layout, file: &DataFile) -> Result<Option<
         named,
         gone: "though the log has it",
         group_bytes_max: table.bytes_max(),
-        retry: table.retry,
+        retry: table.means.retry,
     };
     let metadata = stored.metadata(file.size).await?;
     if let Some(why) = misfit(&metadata, layout, table.bytes_max()) {

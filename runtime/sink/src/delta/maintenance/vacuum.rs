@@ -71,10 +71,13 @@ struct Sweep<'a> {
 
 /// Deletes files that are older than `after`.
 pub(in crate::delta) async fn vacuum(table: &Table, after: Duration) -> Result<Vacuumed> {
-    let older_than_ms = (table.now_ms)().saturating_sub(millis(after));
+    let older_than_ms = (table.means.now_ms)().saturating_sub(millis(after));
     let doing = format!("listing what keeps the files of {}", table.location.url);
-    let named =
-        table.retry.persist(&doing, async || references(&table.log, older_than_ms, table.bytes_max()).await).await?;
+    let named = table
+        .means
+        .retry
+        .persist(&doing, async || references(&table.log, older_than_ms, table.bytes_max()).await)
+        .await?;
     standing(table, &named.state)?;
     if named.tombstones_kept < after {
         return Err(too_forgetful(table, named.tombstones_kept, after));

@@ -7,6 +7,7 @@ use object_store::path::Path;
 use weir_testing::faulty::{Faulty, LossyParts};
 
 use super::*;
+use crate::Means;
 
 const ALWAYS: u32 = u32::MAX;
 
@@ -14,7 +15,7 @@ const ALWAYS: u32 = u32::MAX;
 async fn a_file_is_written_once_the_store_is_back() {
     let lake = Lake::new(&["city"]);
     let (store, location) = Faulty::before(&lake.location(), []);
-    let mut table = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
+    let mut table = DeltaTable::open_or_create(location, &lake.sink, "p", &Means::of_system(QUICK)).await.unwrap();
     store.away.store(5, Ordering::Relaxed);
     assert_eq!(append(&mut table, 1, &[1, 2]).await, Ok(CommitOutcome::Committed { version: 1 }));
     assert_eq!((store.away.load(Ordering::Relaxed), lake.numbers()), (0, vec![1, 2]));
@@ -24,7 +25,7 @@ async fn a_file_is_written_once_the_store_is_back() {
 async fn a_store_that_stays_away_ends_the_epoch_with_its_reason() {
     let lake = Lake::new(&[]);
     let (store, location) = Faulty::before(&lake.location(), []);
-    let table = DeltaTable::open_or_create(location, &lake.sink, "p", SOON_GIVEN_UP).await.unwrap();
+    let table = DeltaTable::open_or_create(location, &lake.sink, "p", &Means::of_system(SOON_GIVEN_UP)).await.unwrap();
     store.away.store(ALWAYS, Ordering::Relaxed);
     let mut writer = table.files().writer("l").unwrap();
     writer.write(&rides(&[(1, None, None)])).await.unwrap();

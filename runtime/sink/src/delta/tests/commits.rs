@@ -4,6 +4,7 @@ use weir_base::failure::Remedy;
 use weir_testing::faulty::{Fault, Faulty, careless, through};
 
 use super::*;
+use crate::Means;
 
 #[tokio::test]
 async fn a_table_is_created_appended_to_and_opened_again() {
@@ -136,9 +137,14 @@ async fn a_lost_answer_is_settled_by_the_log() {
     for fault in [Fault::LoseAnswer, Fault::RefuseOwn] {
         let lake = Lake::new(&[]);
         opened(&lake).await;
-        let mut table = DeltaTable::open_or_create(through(&lake.location(), [fault.clone()]), &lake.sink, "p", QUICK)
-            .await
-            .unwrap();
+        let mut table = DeltaTable::open_or_create(
+            through(&lake.location(), [fault.clone()]),
+            &lake.sink,
+            "p",
+            &Means::of_system(QUICK),
+        )
+        .await
+        .unwrap();
         assert_eq!(append(&mut table, 1, &[1]).await.unwrap(), CommitOutcome::AlreadyCommitted, "{fault:?}");
         assert_eq!(append(&mut table, 2, &[2]).await.unwrap(), CommitOutcome::Committed { version: 2 }, "{fault:?}");
         assert_eq!((lake.versions(), lake.numbers()), (3, vec![1, 2]), "{fault:?}");
@@ -152,7 +158,9 @@ async fn a_write_that_did_not_land_is_written_again() {
         opened(&lake).await;
         let faults = [fault.clone(), fault.clone()];
         let mut table =
-            DeltaTable::open_or_create(through(&lake.location(), faults), &lake.sink, "p", QUICK).await.unwrap();
+            DeltaTable::open_or_create(through(&lake.location(), faults), &lake.sink, "p", &Means::of_system(QUICK))
+                .await
+                .unwrap();
         let adds = write(&table, 1, &[1]).await;
         for _ in 0..2 {
             assert_eq!(commit(&mut table, 1, &adds).await.map_err(|f| f.remedy), Err(Remedy::Retry), "{fault:?}");
@@ -167,7 +175,9 @@ async fn a_store_that_does_not_answer_ends_in_a_retry_and_the_next_call_finds_ou
     let lake = Lake::new(&[]);
     opened(&lake).await;
     let mut table =
-        DeltaTable::open_or_create(through(&lake.location(), [Fault::Hang]), &lake.sink, "p", QUICK).await.unwrap();
+        DeltaTable::open_or_create(through(&lake.location(), [Fault::Hang]), &lake.sink, "p", &Means::of_system(QUICK))
+            .await
+            .unwrap();
     let adds = write(&table, 1, &[1]).await;
     let usual = std::mem::replace(&mut table.log.call_deadline, std::time::Duration::from_secs(2));
     let failure = commit(&mut table, 1, &adds).await.unwrap_err();
@@ -186,7 +196,9 @@ async fn other_writers_commits_in_between_are_stepped_over() {
         json!({"remove": {"path": "foreign.parquet", "dataChange": false, "deletionTimestamp": 1}}).to_string();
     let faults = [Fault::Race(foreign), Fault::Race(optimize)];
     let mut table =
-        DeltaTable::open_or_create(through(&lake.location(), faults), &lake.sink, "p", QUICK).await.unwrap();
+        DeltaTable::open_or_create(through(&lake.location(), faults), &lake.sink, "p", &Means::of_system(QUICK))
+            .await
+            .unwrap();
     assert_eq!(append(&mut table, 1, &[1]).await.unwrap(), CommitOutcome::Committed { version: 3 });
     assert_eq!(append(&mut table, 2, &[2]).await.unwrap(), CommitOutcome::Committed { version: 4 });
 }
@@ -197,10 +209,14 @@ async fn a_commit_of_ours_that_wins_the_version_is_recognised() {
     opened(&lake).await;
     for (won, expected) in [(1, "AlreadyCommitted"), (2, "Fenced")] {
         let txn = json!({"txn": {"appId": "weir/lineage/silver", "version": won}}).to_string();
-        let mut table =
-            DeltaTable::open_or_create(through(&lake.location(), [Fault::Race(txn)]), &lake.sink, "p", QUICK)
-                .await
-                .unwrap();
+        let mut table = DeltaTable::open_or_create(
+            through(&lake.location(), [Fault::Race(txn)]),
+            &lake.sink,
+            "p",
+            &Means::of_system(QUICK),
+        )
+        .await
+        .unwrap();
         let adds = write(&table, 1, &[1]).await;
         let outcome = commit(&mut table, 1, &adds).await.map_err(|f| f.remedy);
         assert_eq!(
@@ -349,7 +365,7 @@ async fn a_table_that_is_made_anew_just_before_the_write_is_found_out() {
     let mut table = opened(&lake).await;
     append(&mut table, 1, &[1]).await.unwrap();
     let (store, location) = Faulty::before(&lake.location(), []);
-    let mut ours = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
+    let mut ours = DeltaTable::open_or_create(location, &lake.sink, "p", &Means::of_system(QUICK)).await.unwrap();
     commit(&mut ours, 2, &[]).await.unwrap();
     // Another table takes the place, and has reached our next version by the time that we write it.
     let ddl = lake.actions(0).into_iter().map(|mut action| {
@@ -371,7 +387,9 @@ async fn a_table_that_is_made_anew_just_before_the_write_is_found_out() {
 #[tokio::test]
 async fn a_store_without_conditional_puts_is_refused() {
     let lake = Lake::new(&[]);
-    let said = message(DeltaTable::open_or_create(careless(&lake.location()), &lake.sink, "p", QUICK).await);
+    let said = message(
+        DeltaTable::open_or_create(careless(&lake.location()), &lake.sink, "p", &Means::of_system(QUICK)).await,
+    );
     assert!(said.contains("overwrites objects that must only be created if absent (If-None-Match: *)"), "{said}");
     assert_eq!(lake.versions(), 0);
 }
@@ -390,7 +408,7 @@ async fn writers_that_race_for_versions_all_get_one() {
     let writers = (0..4).map(|writer| {
         let (location, sink) = (lake.location(), lake.sink.clone());
         tokio::spawn(async move {
-            let mut table = DeltaTable::open_or_create(location, &sink, "p", QUICK).await.unwrap();
+            let mut table = DeltaTable::open_or_create(location, &sink, "p", &Means::of_system(QUICK)).await.unwrap();
             for epoch in 1..=10 {
                 let adds = write(&table, epoch, &[i64::from(writer) * 100 + epoch.cast_signed()]).await;
                 table.append(&Decided { lineage: writer.to_string(), ..decided(epoch) }, &adds).await.unwrap();

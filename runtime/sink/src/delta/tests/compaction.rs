@@ -25,6 +25,7 @@ pub(super) fn surroundings(now_ms: i64) -> Surroundings {
         now_ms: Arc::new(move || now_ms),
         steady_ms: Arc::new(move || now_ms),
         retry: QUICK,
+        random: weir_base::random::Random::of_system(),
         memory: Arc::new(Memory::new(None).unwrap()),
         writer: Writer { lineage: "lineage".into(), generation: 1 },
         label: LABEL.to_owned(),
@@ -228,7 +229,9 @@ async fn while_it_is_not_known_whether_a_commit_landed_its_files_stay() {
     let lake = Lake::new(&[]);
     let table = table_of(&lake, 1..=3).await;
     let away = through(&lake.location(), vec![Fault::Fail; 1_000]);
-    let done = compact(&Table { retry: SOON_GIVEN_UP, ..maintained(&table, away) }, HOUR_MS).await;
+    let mut impatient = maintained(&table, away);
+    impatient.means.retry = SOON_GIVEN_UP;
+    let done = compact(&impatient, HOUR_MS).await;
     assert_eq!(done.map_err(|f| f.remedy), Err(weir_base::failure::Remedy::Retry));
     assert_eq!((lake.versions(), lake.stored().len()), (4, 4));
 }
@@ -251,7 +254,8 @@ async fn a_table_that_is_made_anew_meanwhile_gets_nothing() {
         }
         now_ms()
     });
-    let table = Table { now_ms: clock, ..maintained(&table, location) };
+    let mut table = maintained(&table, location);
+    table.means.now_ms = clock;
     let failure = compact(&table, HOUR_MS).await.unwrap_err();
     assert!(failure.message.contains("is gone from its log"), "{failure}");
     assert_eq!((lake.versions(), store.faults.lock().unwrap().len()), (1, 0));

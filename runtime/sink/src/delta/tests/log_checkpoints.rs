@@ -6,6 +6,7 @@ use std::time::Instant;
 use weir_testing::faulty::Faulty;
 
 use super::*;
+use crate::Means;
 
 /// Commits epochs without files, and checks after each for a long log, as the engine does.
 async fn commit_all(table: &mut DeltaTable, epochs: std::ops::RangeInclusive<u64>) {
@@ -54,7 +55,7 @@ async fn after_250_commits_others_and_the_next_start_read_only_the_tail() {
     assert_eq!((theirs.version(), theirs.get_file_uris().unwrap().count()), (Some(260), 260));
 
     let (store, location) = Faulty::before(&lake.location(), []);
-    let again = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
+    let again = DeltaTable::open_or_create(location, &lake.sink, "p", &Means::of_system(QUICK)).await.unwrap();
     assert_eq!(held_by(&again)[0].epoch, Epoch(260));
     let read = store.log_reads.lock().unwrap().clone();
     let tail: Vec<_> = (checkpoint + 1..=260).map(|v| format!("{v:020}.json")).collect();
@@ -67,7 +68,7 @@ async fn commits_go_on_while_one_is_written_and_there_is_but_one_at_a_time() {
     let lake = Lake::new(&[]);
     let (store, location) = Faulty::before(&lake.location(), []);
     store.checkpoints.forget_permits(1000);
-    let mut table = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
+    let mut table = DeltaTable::open_or_create(location, &lake.sink, "p", &Means::of_system(QUICK)).await.unwrap();
     commit_all(&mut table, 1..=99).await;
     until("a log checkpoint is begun", || store.checkpoints_begun.load(Ordering::Relaxed) == 1).await;
     let task = table.checkpoints.under_way.as_ref().unwrap().id();
@@ -83,7 +84,7 @@ async fn one_that_fails_stops_nothing_and_is_tried_again_a_hundred_commits_later
     let lake = Lake::new(&[]);
     let (store, location) = Faulty::before(&lake.location(), []);
     store.checkpoints.close();
-    let mut table = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
+    let mut table = DeltaTable::open_or_create(location, &lake.sink, "p", &Means::of_system(QUICK)).await.unwrap();
     commit_all(&mut table, 1..=99).await;
     until("the first one has failed", || table.checkpoints.under_way.as_ref().unwrap().is_finished()).await;
     commit_all(&mut table, 100..=198).await;

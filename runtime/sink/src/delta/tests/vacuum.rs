@@ -221,7 +221,7 @@ async fn vacuum_with_commit_between(commit: &dyn Fn(&Lake) -> Value) -> (Lake, R
     let plain = later(&table, 100 * HOUR_MS);
     let meddled = Table::new(
         Maintained { location, ..table.maintained() },
-        &Surroundings { now_ms: Arc::clone(&plain.now_ms), ..surroundings(0) },
+        &Surroundings { now_ms: Arc::clone(&plain.means.now_ms), ..surroundings(0) },
     );
     let done = vacuum(&meddled, HOUR).await;
     assert!(meddler.happens.lock().unwrap().is_none(), "the commit came");

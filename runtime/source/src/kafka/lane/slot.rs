@@ -1,8 +1,8 @@
 //! A partition as its lane reads it: how each of its events changes its state, and what is handed out.
 
 use std::ffi::CString;
-use std::time::Instant;
 
+use weir_base::clock::steady;
 use weir_base::failure::{Failure, Result};
 use weir_plan::ids::TopicPartition;
 
@@ -119,7 +119,7 @@ impl Slot {
     #[cold]
     pub(super) fn answer(&mut self, answer: Answer) -> bool {
         let State::Unreadable(unreadable) = &mut self.state else { return false };
-        let reads_on = unreadable.answer(answer, Instant::now());
+        let reads_on = unreadable.answer(answer, steady());
         if reads_on {
             self.state = State::Reading;
         }
@@ -154,7 +154,7 @@ impl Slot {
             PartitionFault::Forbidden => return Err(fault::topic_forbidden(&self.partition.topic, servers)),
             PartitionFault::Unreadable(answer) => {
                 if self.is_read() {
-                    let unreadable = Unreadable::new(self.read_to.0, answer, message.error_text(), Instant::now());
+                    let unreadable = Unreadable::new(self.read_to.0, answer, message.error_text(), steady());
                     self.state = State::Unreadable(Box::new(unreadable));
                 } else {
                     self.answer(answer);
@@ -188,7 +188,7 @@ impl Slot {
     fn lose(&mut self, wanted: i64) -> bool {
         let wanted = match &mut self.state {
             State::Reading | State::Doubtful => Some(wanted),
-            State::Unreadable(unreadable) => unreadable.lose(wanted, Instant::now()),
+            State::Unreadable(unreadable) => unreadable.lose(wanted, steady()),
             _ => return false,
         };
         if let Some(wanted) = wanted {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
+use weir_base::clock::steady;
 use weir_base::failure::{Failure, Remedy, Result};
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::OnLostOffsets;
@@ -23,15 +24,15 @@ impl LaneInput {
     /// all of them; the next round begins with the partitions that this one did not reach.
     pub(super) fn resolve(&mut self, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
         self.resolve_at = None;
-        let until = Instant::now() + RESOLVE_WITHIN;
+        let until = steady() + RESOLVE_WITHIN;
         self.slots.rotate_left(std::mem::take(&mut self.resolved_last));
         for at in 0..self.slots.len() {
             if !self.slots[at].is_in_trouble() {
                 continue;
             }
-            if Instant::now() >= until {
+            if steady() >= until {
                 self.resolved_last = at;
-                self.resolve_by(Instant::now() + RESOLVE_AGAIN_AFTER);
+                self.resolve_by(steady() + RESOLVE_AGAIN_AFTER);
                 break;
             }
             let resolved = match self.slots[at].state {
@@ -42,7 +43,7 @@ impl LaneInput {
             match resolved {
                 Err(failure) if failure.remedy == Remedy::Retry => {
                     hand_out(LaneEvent::Problem(failure));
-                    self.resolve_by(Instant::now() + RESOLVE_AGAIN_AFTER);
+                    self.resolve_by(steady() + RESOLVE_AGAIN_AFTER);
                 }
                 other => other?,
             }
@@ -112,7 +113,7 @@ impl LaneInput {
         until: Instant,
         hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken,
     ) -> Result<()> {
-        let now = Instant::now();
+        let now = steady();
         let slot = &mut self.slots[at];
         let State::Unreadable(unreadable) = &mut slot.state else { return Ok(()) };
         match unreadable.next(now) {

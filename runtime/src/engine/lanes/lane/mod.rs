@@ -18,7 +18,7 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow::array::UInt32Array;
 use arrow::compute::take_record_batch;
@@ -45,6 +45,8 @@ use origins::Origins;
 pub use partition::Assignment;
 use partition::Partition;
 use schemas::Read;
+
+use crate::clock::{since, steady};
 
 /// Rows per batch: large enough that the cost per batch does not matter, small enough to stay in the second-level
 /// cache.
@@ -202,7 +204,7 @@ impl Lane {
                     if failed.is_some() {
                         return Taken::Yes;
                     }
-                    began.get_or_insert_with(Instant::now);
+                    began.get_or_insert_with(steady);
                     let place = places[record.partition];
                     let partition = &mut partitions[place];
                     // A record follows, so this is not the partition's end, whether or not the record can be taken yet.
@@ -239,7 +241,7 @@ impl Lane {
                     // Markers of transactions take up offsets but are not records, so the end may be beyond the last
                     // record.
                     partition.next = partition.next.max(offset);
-                    partition.at_end_since.get_or_insert_with(Instant::now);
+                    partition.at_end_since.get_or_insert_with(steady);
                 }
                 LaneEvent::OffsetsLost { partition, wanted, next } => {
                     let lost = partitions[places[partition]].lose(wanted, next);
@@ -256,7 +258,7 @@ impl Lane {
                     parts.epoch.close_early();
                 }
                 LaneEvent::TopicGone { partition } => {
-                    partitions[places[partition]].give_up();
+                    partitions[places[partition]].give_up(steady());
                     parts.epoch.lane_lost_topic();
                 }
                 LaneEvent::Problem(problem) => tracing::warn!("{problem}"),
@@ -269,7 +271,7 @@ impl Lane {
             return Err(failure);
         }
         self.take_in()?;
-        self.report.busy += began.map_or(Duration::ZERO, |began| began.elapsed());
+        self.report.busy += began.map_or(Duration::ZERO, since);
         Ok(())
     }
 
@@ -397,7 +399,7 @@ impl Lane {
             return Ok(());
         }
         for partition in &mut self.partitions {
-            if let Some(bound) = partition.bound_in_doubt(Instant::now())
+            if let Some(bound) = partition.bound_in_doubt(steady())
                 && lost::is_cut(self.parts.input.log_end(partition.index, ASK_WITHIN), bound)
             {
                 partition.bound = Some(lost::end_of_run(

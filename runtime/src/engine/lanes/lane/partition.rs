@@ -114,11 +114,11 @@ impl Partition {
     }
 
     /// Ends the partition: its topic no longer exists, so nothing more comes.
-    pub fn give_up(&mut self) {
+    pub fn give_up(&mut self, now: Instant) {
         tracing::warn!(partition = %self.id, next = self.next, "the topic does not exist any more: what was not read \
             is lost");
         self.bound = self.bound.map(|bound| bound.min(self.next));
-        self.at_end_since.get_or_insert_with(Instant::now);
+        self.at_end_since.get_or_insert(now);
         self.awaited = None;
         self.is_gone = true;
     }

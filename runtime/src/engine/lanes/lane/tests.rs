@@ -23,6 +23,8 @@ use weir_plan::types::{Column, DataType};
 use weir_testing::kafka::{Cluster, SOON, cluster, source};
 use weir_testing::schemas::{EFFORT, Shelf, absent};
 
+use std::time::Instant;
+
 use super::*;
 use crate::Remedy;
 use crate::build::Graph;
@@ -153,7 +155,12 @@ impl World {
         };
         let ((sink, written), (rejected, refused)) = (spawn(&rows), spawn(&letters));
         let limits = Limits { records_per_epoch: 1_000_000, bytes_per_epoch: 1 << 30 };
-        let epoch = Arc::new(OpenEpoch::new(limits, u64::MAX, Arc::new(Memory::new(None).unwrap())));
+        let epoch = Arc::new(OpenEpoch::new(
+            limits,
+            u64::MAX,
+            Arc::new(Memory::new(None).unwrap()),
+            Arc::new(crate::clock::wall_us),
+        ));
         let parts = LaneParts {
             source: 0,
             input: lane_input,

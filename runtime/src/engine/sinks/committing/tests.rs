@@ -15,6 +15,7 @@ use crate::Remedy;
 use crate::checkpoint::manifest::ActedUpon;
 use crate::engine::sinks::opening::Opening;
 use crate::fixtures;
+use crate::sink::Means;
 use crate::sink::delta::{DeltaTable, payload};
 use crate::sink::writing::Part;
 use crate::storage::{Secrets, Standing};
@@ -26,7 +27,8 @@ const NEXT_LINEAGE: &str = "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491.4";
 
 /// A table, and an epoch of one row that was decided for it.
 async fn decided(lake: &Lake) -> Manifest {
-    let table = DeltaTable::open_or_create(lake.location(), &lake.sink, "test", QUICK).await.unwrap();
+    let table =
+        DeltaTable::open_or_create(lake.location(), &lake.sink, "test", &Means::of_system(QUICK)).await.unwrap();
     let mut writer = table.files().writer("lineage-1-43").unwrap();
     writer.write(&rides(&[(1, Some("Paris"), Some(19_723))])).await.unwrap();
     let (adds, _) = writer.finish().await.unwrap();
@@ -46,8 +48,12 @@ async fn decided(lake: &Lake) -> Manifest {
 /// The sinks of a process whose document has these sinks and which decides epochs of this lineage.
 async fn committer(sinks: &[&plan::Sink], lineage: &str) -> SinkSet {
     let plan = fixtures::plan(vec![], vec![], sinks.iter().map(|sink| (*sink).clone()).collect());
-    let of =
-        Environment { plan: Arc::new(plan), secrets: Secrets::default(), retry: QUICK, standing: Standing::default() };
+    let of = Environment {
+        plan: Arc::new(plan),
+        secrets: Secrets::default(),
+        means: Means::of_system(QUICK),
+        standing: Standing::default(),
+    };
     let mut opening = Opening::begin(of.clone()).await.unwrap();
     opening.make_missing().await.unwrap();
     SinkSet::new(of, lineage.into(), opening.into_sinks().unwrap())

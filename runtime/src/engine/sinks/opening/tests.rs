@@ -12,6 +12,7 @@ use super::*;
 use crate::Remedy;
 use crate::checkpoint::manifest::ActedUpon;
 use crate::fixtures;
+use crate::sink::Means;
 use crate::sink::decided::Decided;
 use crate::sink::writing::Slot;
 use crate::storage::{Secrets, Standing};
@@ -25,7 +26,12 @@ fn environment([silver, late]: [&Lake; 2], token: &str) -> Environment {
     let mut plan = fixtures::plan(vec![], vec![], vec![silver.sink.clone(), late]);
     plan.state_action =
         Some(StateAction { token: token.into(), kind: StateActionKind::Discard { offsets: Offsets::Keep } });
-    Environment { plan: Arc::new(plan), secrets: Secrets::default(), retry: QUICK, standing: Standing::default() }
+    Environment {
+        plan: Arc::new(plan),
+        secrets: Secrets::default(),
+        means: Means::of_system(QUICK),
+        standing: Standing::default(),
+    }
 }
 
 /// Appends an epoch of one row to an existing sink, after a state action with this token.

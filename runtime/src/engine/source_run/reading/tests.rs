@@ -14,7 +14,7 @@ fn id(partition: i32) -> TopicPartition {
 fn reading(bounds: [Option<i64>; 2]) -> Reading {
     let partitions = [0, 1].map(|i| {
         let bound = bounds[usize::try_from(i).unwrap()];
-        Partition::at(id(i), 10, bound, None)
+        Partition::at(id(i), 10, bound, None, Instant::now())
     });
     Reading {
         name: "rides".into(),
@@ -47,8 +47,9 @@ fn report(partition: usize, next: i64, max_event_time_us: Option<i64>, at_end: b
 /// Closes an epoch. The leaders of all partitions were asked, and `ends` has their answers.
 fn close_on(reading: &mut Reading, reports: Vec<PartitionReport>, ends: &[(i32, i64)]) -> SourceProgress {
     let ends = ends.iter().map(|&(partition, offset)| (id(partition), End { offset, leader_epoch: Some(3) })).collect();
-    reading.take_in(reports);
-    reading.judge(Instant::now(), &ends);
+    let at = Instant::now();
+    reading.take_in(reports, at);
+    reading.judge(at, &ends);
     reading.close(SourceCounts::default(), &BTreeMap::new(), None).unwrap()
 }
 
@@ -108,10 +109,10 @@ fn only_leaders_of_partitions_that_have_been_quiet_for_long_are_asked() {
     let mut reading = reading([None, None]);
     let now = Instant::now();
     let since = |at_end_since| PartitionReport { at_end_since: Some(at_end_since), ..report(1, 10, None, true) };
-    reading.take_in(vec![report(0, 11, Some(READ), false), since(now)]);
+    reading.take_in(vec![report(0, 11, Some(READ), false), since(now)], now);
     assert_eq!(reading.quiet(now), []);
     assert_eq!(reading.quiet(now + IDLE_AFTER), [id(1)]);
-    reading.take_in(vec![PartitionReport { is_gone: true, ..since(now) }]);
+    reading.take_in(vec![PartitionReport { is_gone: true, ..since(now) }], now);
     assert_eq!(reading.quiet(now + IDLE_AFTER), [], "a topic that is gone has no leader");
     reading.judge(now + IDLE_AFTER, &Ends::new());
     assert_eq!(reading.idle(), [false, true]);
@@ -123,7 +124,7 @@ fn a_leader_that_fell_silent_before_all_was_read_is_named_too() {
     let end = (id(1), End { offset: 12, leader_epoch: None });
     // Nothing came from either partition in the epoch before, and neither was at its end.
     let silent_since = Instant::now();
-    reading.take_in(vec![report(0, 15, Some(READ), false), report(1, 12, Some(READ), false)]);
+    reading.take_in(vec![report(0, 15, Some(READ), false), report(1, 12, Some(READ), false)], silent_since);
     let at = silent_since + IDLE_AFTER * 2;
     assert_eq!(reading.quiet(at), [id(0), id(1)]);
     reading.judge(at, &[end.clone()].into());
@@ -133,8 +134,9 @@ fn a_leader_that_fell_silent_before_all_was_read_is_named_too() {
         [(false, Some(Because::LeaderSilent)), (false, None)],
         "who was not seen at the end is not idle"
     );
-    reading.take_in(vec![PartitionReport { waits: true, ..report(0, 15, None, false) }, report(1, 13, None, false)]);
-    assert_eq!(reading.quiet(Instant::now()), [], "one waits for the others, and one moves");
+    reading
+        .take_in(vec![PartitionReport { waits: true, ..report(0, 15, None, false) }, report(1, 13, None, false)], at);
+    assert_eq!(reading.quiet(at), [], "one waits for the others, and one moves");
 }
 
 #[test]
@@ -145,7 +147,7 @@ fn all_are_quiet_for_as_long_as_the_one_that_fell_silent_last_and_by_evidence() 
         at_end_since: Some(at_end_since),
         ..report(partition, 10, None, true)
     };
-    reading.take_in(vec![since(0, now), since(1, now + Duration::from_secs(2))]);
+    reading.take_in(vec![since(0, now), since(1, now + Duration::from_secs(2))], now);
     let at = now + IDLE_AFTER + Duration::from_secs(5);
     let end = End { offset: 10, leader_epoch: None };
     reading.judge(at, &[(id(0), end), (id(1), end)].into());
@@ -157,7 +159,7 @@ fn all_are_quiet_for_as_long_as_the_one_that_fell_silent_last_and_by_evidence() 
 #[test]
 fn a_watermark_that_is_held_moves_when_it_is_let_go() {
     let mut reading = reading([None, None]);
-    reading.take_in(vec![report(0, 15, Some(READ), false), report(1, 15, Some(READ), false)]);
+    reading.take_in(vec![report(0, 15, Some(READ), false), report(1, 15, Some(READ), false)], Instant::now());
     assert!(reading.would_move());
     let held = reading.close(SourceCounts::default(), &BTreeMap::new(), Some(HeldBy::Discovery)).unwrap();
     assert_eq!((held.watermark_after_us, held.held_by), (None, Some(HeldBy::Discovery)));
@@ -171,7 +173,7 @@ fn a_partition_that_was_found_begins_at_its_earliest_and_holds_the_watermark_unt
     let mut reading = reading([None, None]);
     close(&mut reading, vec![report(0, 15, Some(READ), false), report(1, 12, Some(READ), true)]);
     let bounds = OffsetBounds { low: 7, end: 9 };
-    reading.change(&[(id(2), bounds)], &[]);
+    reading.change(&[(id(2), bounds)], &[], Instant::now());
     assert_eq!(reading.next_offsets(), [(id(0), 15), (id(1), 12), (id(2), 7)]);
     assert!(reading.assignment(1).at_end_since.is_some(), "who was at the end still is");
     let further = Some(READ + 5);
@@ -189,7 +191,7 @@ fn a_topic_that_is_gone_is_told_once_and_holds_nothing_back() {
     let mut reading = reading([None, None]);
     reading.partitions[0].id.topic = "old".into();
     close(&mut reading, vec![report(0, 15, Some(READ), false), report(1, 12, Some(READ + 9), false)]);
-    reading.change(&[], &["old".into()]);
+    reading.change(&[], &["old".into()], Instant::now());
     let closed = close(&mut reading, vec![report(0, 13, None, false)]);
     assert_eq!((closed.topics_gone, closed.watermark_after_us), (vec!["old".to_owned()], Some(READ + 9)));
     assert_eq!(

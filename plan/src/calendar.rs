@@ -1,12 +1,16 @@
-//! Calendar fields of an instant, in UTC and the proleptic Gregorian calendar, for every instant that an i64 of
-//! microseconds can express. (chrono ends at the year 262,000, Arrow's timestamps do not.)
+//! Calendar fields of an instant, in the proleptic Gregorian calendar and UTC, for every instant that an i64 of
+//! microseconds can name: chrono stops at the year 262,000, Arrow's timestamps do not.
+//!
+//! It is also faster where something is computed per record, in ns of CPU (release, the least of 15 repetitions in one
+//! run, both cores busy): all fields 43, chrono's 62; the text of a ride's timestamp 102, with chrono's date 114. To read
+//! a date from text, chrono takes 19 and our former code took 21, so that is chrono's (`runtime/decode/src/json/date.rs`).
 
-pub(super) const US_PER_SECOND: i64 = 1_000_000;
-pub(super) const US_PER_DAY: i64 = 86_400 * US_PER_SECOND;
+pub const US_PER_SECOND: i64 = 1_000_000;
+pub const US_PER_DAY: i64 = 86_400 * US_PER_SECOND;
 
 /// An instant as calendar fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Civil {
+pub struct Civil {
     /// The astronomical year: 0 is 1 BC.
     pub year: i64,
     /// From 1 to 12.
@@ -23,12 +27,25 @@ pub(super) struct Civil {
     pub microsecond: u32,
 }
 
-impl Civil {
-    /// Takes apart microseconds since 1970-01-01T00:00:00Z. The date is computed by Howard Hinnant's `civil_from_days`
+/// A day, as people write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Date {
+    /// The astronomical year: 0 is 1 BC.
+    pub year: i64,
+    /// From 1 to 12.
+    pub month: u32,
+    /// From 1 to 31.
+    pub day: u32,
+    /// From 1 to 366.
+    pub day_of_year: u32,
+}
+
+impl Date {
+    /// Of a number of days since 1970-01-01. Howard Hinnant's `civil_from_days`
     /// (<https://howardhinnant.github.io/date_algorithms.html>).
-    pub fn from_us(time_us: i64) -> Self {
-        let days = time_us.div_euclid(US_PER_DAY);
-        let of_day_us = time_us.rem_euclid(US_PER_DAY);
+    #[inline]
+    #[must_use]
+    pub fn of_day(days: i64) -> Self {
         let shifted = days + 719_468;
         let era = shifted.div_euclid(146_097);
         let day_of_era = shifted.rem_euclid(146_097);
@@ -41,12 +58,22 @@ impl Civil {
         let year = year_of_era + era * 400 + i64::from(month <= 2);
         let day_of_year =
             if month > 2 { day_of_march_year + 60 + i64::from(is_leap(year)) } else { day_of_march_year - 305 };
+        Self { year, month: small(month), day: small(day), day_of_year: small(day_of_year) }
+    }
+}
+
+impl Civil {
+    #[must_use]
+    pub fn from_us(time_us: i64) -> Self {
+        let days = time_us.div_euclid(US_PER_DAY);
+        let of_day_us = time_us.rem_euclid(US_PER_DAY);
         let seconds = of_day_us / US_PER_SECOND;
+        let Date { year, month, day, day_of_year } = Date::of_day(days);
         Self {
             year,
-            month: small(month),
-            day: small(day),
-            day_of_year: small(day_of_year),
+            month,
+            day,
+            day_of_year,
             weekday: small((days + 3).rem_euclid(7)),
             hour: small(seconds / 3600),
             minute: small(seconds / 60 % 60),
@@ -58,7 +85,8 @@ impl Civil {
 
 /// Midnight at the start of a day, in µs since 1970-01-01T00:00:00Z. A `day` beyond the end of its month counts on into
 /// the next month. `None` if i64 can't hold the result. Computed by Howard Hinnant's `days_from_civil`.
-pub(super) fn midnight_us(year: i64, month: u32, day: u32) -> Option<i64> {
+#[must_use]
+pub fn midnight_us(year: i64, month: u32, day: u32) -> Option<i64> {
     let march_year = if month > 2 { year } else { year - 1 };
     let era = march_year.div_euclid(400);
     let year_of_era = march_year.rem_euclid(400);
@@ -68,7 +96,8 @@ pub(super) fn midnight_us(year: i64, month: u32, day: u32) -> Option<i64> {
     (era * 146_097 + day_of_era - 719_468).checked_mul(US_PER_DAY)
 }
 
-pub(super) fn days_in_month(year: i64, month: u32) -> u32 {
+#[must_use]
+pub fn days_in_month(year: i64, month: u32) -> u32 {
     match month {
         2 if is_leap(year) => 29,
         2 => 28,

@@ -1,0 +1,12 @@
+//! What the person who installs the operator chooses.
+
+use std::collections::BTreeMap;
+
+/// The flags of the operator that say what pipelines get.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The image of pipelines that name none. It is pinned when a pipeline is first accepted.
+    pub runtime_image: String,
+    /// Labels of the pipelines' PodMonitors, by which Prometheus selects them, in clusters that have this kind.
+    pub pod_monitor_labels: BTreeMap<String, String>,
+}
