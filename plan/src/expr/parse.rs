@@ -285,8 +285,18 @@ impl VisitorMut for Rewriter {
                     *expr = cast_to_double(expr.clone());
                 }
             }
+            // The parser takes these names for functions of SQL; here they can only be columns.
+            Expr::Function(function) => {
+                if let Some(name) = column_named_as(function) {
+                    *expr = Expr::Identifier(name.clone());
+                }
+            }
             // In `s['a'].b`, the planner accepts the field name behind the brackets only as a string.
-            Expr::CompoundFieldAccess { access_chain, .. } => {
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                if let Some(column) = merged(root, access_chain) {
+                    *expr = column;
+                    return ControlFlow::Continue(());
+                }
                 let behind = access_chain.iter_mut().skip_while(|access| matches!(access, AccessExpr::Dot(_)));
                 for access in behind {
                     if let AccessExpr::Dot(Expr::Identifier(name)) = access {
@@ -306,6 +316,37 @@ impl VisitorMut for Rewriter {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// The name in a call without parentheses that is the name of a column: `user` is a common one.
+fn column_named_as(function: &Function) -> Option<&Ident> {
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
+    let is_such = ["user", "current_user", "session_user", "current_catalog"]
+        .iter()
+        .any(|such| name.value.eq_ignore_ascii_case(such));
+    (matches!(function.args, FunctionArguments::None) && is_such).then_some(name)
+}
+
+/// Puts the names behind a column that was taken for a function to it, as the parser does for other columns:
+/// `user.address.city`. Returns the column if nothing else is left behind it.
+fn merged(root: &mut Expr, chain: &mut Vec<AccessExpr>) -> Option<Expr> {
+    let mut names = match root {
+        Expr::Identifier(name) => vec![name.clone()],
+        Expr::CompoundIdentifier(names) => names.clone(),
+        _ => return None,
+    };
+    let fields = chain.iter().map_while(|access| match access {
+        AccessExpr::Dot(Expr::Identifier(name)) => Some(name.clone()),
+        _ => None,
+    });
+    let fields: Vec<_> = fields.collect();
+    if fields.is_empty() {
+        return None;
+    }
+    chain.drain(..fields.len());
+    names.extend(fields);
+    *root = Expr::CompoundIdentifier(names);
+    chain.is_empty().then(|| root.clone())
 }
 
 fn cast_to_double(expr: Expr) -> Expr {

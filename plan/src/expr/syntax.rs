@@ -3,7 +3,8 @@
 //! else with a message that says what to write.
 
 use datafusion_sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, Interval, Subscript, UnaryOperator, Value,
+    AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, FunctionArguments, Interval, Subscript,
+    UnaryOperator, Value,
 };
 
 use super::nulls::compared_with_null;
@@ -198,6 +199,7 @@ fn refused_access(access: &AccessExpr) -> Option<String> {
             Some(format!("`[{name}]` names a column; a field's name stands in single quotes: write {field}"))
         }
         AccessExpr::Dot(Expr::Identifier(_)) | AccessExpr::Subscript(Subscript::Index { .. }) => None,
+        AccessExpr::Dot(Expr::Function(field)) if matches!(field.args, FunctionArguments::None) => None,
         AccessExpr::Dot(Expr::Function(method)) => Some(format!(
             "{} calls a method, and there are only functions: write {}",
             quoted(method),

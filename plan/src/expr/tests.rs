@@ -124,6 +124,31 @@ fn check(cases: &[(&str, &str)]) {
     }
 }
 
+/// SQL has functions of these names, which are called without parentheses.
+#[test]
+fn columns_and_fields_may_be_named_user() {
+    let column = |name: &str, data_type: &str| {
+        Column { name: name.into(), data_type: DataType::parse(data_type).unwrap(), nullable: true }.to_field()
+    };
+    let address = "struct<id: bigint, user: struct<city: string>>";
+    let schema = Arc::new(Schema::new(vec![column("user", address), column("o", "struct<user: struct<id: int>>")]));
+    for (sql, data_type) in [
+        ("user", address),
+        ("user.id", "bigint"),
+        ("user.id + 1", "bigint"),
+        ("upper(user.user.city)", "string"),
+        ("user['user'].city", "string"),
+        ("o.user", "struct<id: int>"),
+        ("o.user.id", "int"),
+    ] {
+        let compiled = compile(sql, &schema, "out").unwrap_or_else(|e| panic!("{sql}: {e}"));
+        assert_eq!(compiled.field.data_type(), &DataType::parse(data_type).unwrap().to_arrow(), "{sql}");
+    }
+    let refused = |sql: &str| compile(sql, &schema, "out").unwrap_err().to_string();
+    assert_eq!(refused("user.name"), "the struct has no field `name`");
+    assert_eq!(refused("session_user"), "there is no column `session_user`: the columns are user, o");
+}
+
 #[test]
 fn columns_and_fields_are_found_as_written() {
     check(&[

@@ -53,6 +53,29 @@ pub(super) fn of_percent_signs(pattern: &str) -> Option<String> {
     })
 }
 
+/// The pattern with `M` before its hours and `m` behind them; `None` if it has that already. Many mix up the two.
+pub(super) fn of_months_and_minutes(pattern: &str) -> Option<String> {
+    let mut is_quoted = false;
+    let mut is_behind_hours = false;
+    let swapped: String = pattern
+        .chars()
+        .map(|c| {
+            is_quoted ^= c == '\'';
+            match c {
+                _ if is_quoted => c,
+                'H' | 'h' | 'K' | 'k' => {
+                    is_behind_hours = true;
+                    c
+                }
+                'm' if !is_behind_hours => 'M',
+                'M' if is_behind_hours => 'm',
+                _ => c,
+            }
+        })
+        .collect();
+    (swapped != pattern).then_some(swapped)
+}
+
 /// The pattern in Spark's letters; `None` if it has a specifier that Spark has no letter for.
 fn in_sparks_letters(pattern: &str) -> Option<String> {
     let whole = SHORTHANDS.iter().fold(pattern.to_owned(), |text, (short, long)| text.replace(short, long));

@@ -8,7 +8,7 @@
 use super::offset::Offset;
 use super::reading_fields::{Digits, Field, Fields, Sign};
 use super::tokens::{Token, letters, tokens};
-use super::{LETTERS, MONTHS, too_many};
+use super::{LETTERS, MONTHS, habits, too_many};
 use crate::quote::quoted;
 
 /// A compiled pattern.
@@ -75,7 +75,11 @@ impl Reader {
             };
             if let Some(field) = item.field() {
                 if fields.iter().any(|other| other.is_the_same_as(field)) {
-                    return Err(format!("{at} says again what the pattern has already; leave one of them out"));
+                    let instead = match habits::of_months_and_minutes(pattern) {
+                        Some(instead) => format!("`m` is a minute and `M` a month: write {}", quoted(instead)),
+                        None => "leave one of them out".to_owned(),
+                    };
+                    return Err(format!("{at} says again what the pattern has already; {instead}"));
                 }
                 fields.push(field);
             }
@@ -275,6 +279,28 @@ fn go_together(fields: &[Field], pattern: &str) -> Result<(), String> {
                 quoted(pattern)
             ));
         }
+    }
+    // Spark takes January where the month is missing, so that 31/12/2026 read by `dd/mm/yyyy` is a day in January.
+    let has_hour = [Field::Hour, Field::ClockHour, Field::HalfDayHour, Field::HalfDayClockHour].into_iter().any(has);
+    let lacks_month = has(Field::Year) && has(Field::Day) && !has(Field::Month);
+    if has(Field::Minute) && (!has_hour || lacks_month) {
+        let instead = habits::of_months_and_minutes(pattern).map(|instead| format!(": write {}", quoted(instead)));
+        return Err(format!(
+            "the pattern {} has `m`, a minute, without {}; `M` is a month{}",
+            quoted(pattern),
+            if has_hour { "a month" } else { "an hour" },
+            instead.unwrap_or_default()
+        ));
+    }
+    if lacks_month {
+        return Err(format!("the pattern {} has a day and a year, and no month: write `MM` too", quoted(pattern)));
+    }
+    if (has(Field::HalfDayHour) || has(Field::HalfDayClockHour)) && !has(Field::HalfDay) {
+        return Err(format!(
+            "the pattern {} has an hour of half a day without `a`, AM or PM: write `HH` for the hours from 0 to 23, \
+             or add `a`",
+            quoted(pattern)
+        ));
     }
     if has(Field::DayOfYear) && (has(Field::Month) || has(Field::Day)) {
         return Err(format!(
