@@ -5,6 +5,8 @@ pub mod cleanup;
 pub mod labels;
 pub mod pod;
 pub mod pod_monitor;
+#[cfg(test)]
+mod tests;
 pub mod workload;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! Computes the status from the facts. Pure: the clock is an argument, and equal facts give an equal status.
 
 mod conditions;
+mod events;
 mod pods;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use crate::progress::Report;
 use crate::runs::Runs;
 use crate::verdict::Verdict;
 
+pub use events::events;
 pub use pods::{is_over, is_ready, reachable_ip, refused_to_go_on, restarts, trouble};
 
 /// The facts from which the status is computed.

@@ -29,5 +29,3 @@ mod messages;
 
 #[cfg(test)]
 mod simulation;
-#[cfg(test)]
-mod writer_tests;
