@@ -17,9 +17,11 @@ DENY := $(WEIR_CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 INFERNO_VERSION := 0.12.8
 INFERNO := $(WEIR_CACHE)/inferno/bin/inferno-flamegraph
 SKIPPED := $(WEIR_CACHE)/skipped
+SNAPSHOTS := $(WEIR_CACHE)/snapshots
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench bench-growth bench-latency bench-stages bench-peers bench-build instructions memcheck lint deny docs
+.PHONY: help deps deps-test build generate demo test e2e smoke chart images \
+  soak bench bench-growth bench-latency bench-stages bench-peers bench-build instructions memcheck lint deny docs
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -45,14 +47,16 @@ demo: deps ## run a whole pipeline: embedded Kafka, rides, five-minute windows, 
 	$(CARGO) build $(PACKAGES) --bin weir
 	$(CARGO_TARGET_DIR)/debug/weir demo
 
-# Weir's program is built first, since the tests start it as users do.
+# Weir's program is built first, since the tests start it as users do. A snapshot that differs or is missing fails its
+# test and is not written. `.ci/snapshots` then finds snapshots that no test has read.
 test: build deps-test ## run every test that needs no cluster, with a real Kafka and a real S3 server
-	@rm -f "$(SKIPPED)"
+	@mkdir -p "$(WEIR_CACHE)"; rm -f "$(SKIPPED)"; : >"$(SNAPSHOTS)"
 	$(CARGO) test $(PACKAGES) --no-run
 	@sync # writes gigabytes of new test programs; a broker whose flush waited behind them would be taken for dead
-	@export WEIR_SKIPPED="$(SKIPPED)"; set -x; \
+	@export WEIR_SKIPPED="$(SKIPPED)" INSTA_UPDATE=no INSTA_SNAPSHOT_REFERENCES_FILE="$(SNAPSHOTS)"; set -x; \
 	$(CARGO) test $(PACKAGES) --no-fail-fast; status=$$?; \
-	tests/broker-tests $(CARGO) test $(PACKAGES) --quiet broker_tests:: -- --ignored || status=1; \
+	.ci/snapshots "$(SNAPSHOTS)" || status=1; \
+	tests/broker-tests $(CARGO) test $(PACKAGES) --quiet kafka::tests::broker:: -- --ignored || status=1; \
 	set +x; .ci/skipped "$(SKIPPED)"; exit $$status
 
 e2e: build ## run the tests on a whole cluster (kind, or the one of KUBECONFIG); FILTER=deploy runs some; KEEP=1 leaves it up
@@ -69,8 +73,10 @@ images: build ## test the images' content, from the built programs, without a Do
 	images/test "$(CARGO_TARGET_DIR)/debug/weir-operator"
 
 soak: build deps-test ## run with all faults at once, for half an hour (SOAK_SECONDS=1800), then many random kills and generated pipelines, 40 MB of state over 1 MB/s, and a window of 2.4 GB of keys (KILLS=200 SEEDS=100)
-	WEIR_SOAK_SECONDS=$(SOAK_SECONDS) WEIR_KILLS=$(KILLS) WEIR_SEEDS=$(SEEDS) WEIR_SLOW_MB=40 WEIR_SLOW_BYTES_PER_SECOND=1000000 WEIR_WINDOW_MB=2400 \
-	  $(CARGO) test $(PACKAGES) --test system -- --nocapture --test-threads=1 soak random_kills generated_pipelines slow_store large_windows
+	WEIR_SOAK_SECONDS=$(SOAK_SECONDS) WEIR_KILLS=$(KILLS) WEIR_SEEDS=$(SEEDS) WEIR_SLOW_MB=40 \
+	  WEIR_SLOW_BYTES_PER_SECOND=1000000 WEIR_WINDOW_MB=2400 \
+	  $(CARGO) test $(PACKAGES) --test system -- --nocapture --test-threads=1 \
+	  soak random_kills generated_pipelines slow_store large_windows
 
 # Benchmarks use release builds. Each writes a report (REPORT=DIR), and BENCH_FLAGS="--scale 0.1 --runs 1" makes them
 # quick. bench/README.md says more.
@@ -99,8 +105,9 @@ instructions: deps deps-test ## count the instructions per record of each stage,
 memcheck: deps deps-test ## run the code at librdkafka's boundary under valgrind's memcheck
 	tests/memcheck
 
-lint: deps ## check the format, and run clippy; warnings are errors
+lint: deps ## check the format, run clippy, and check where tests stand and how long lines are; warnings are errors
 	$(CARGO) fmt --all -- --check
+	.ci/style
 	$(CARGO) clippy $(PACKAGES) --features weir-e2e/cluster --all-targets -- -D warnings
 
 docs: deps ## build the API docs; broken links are errors

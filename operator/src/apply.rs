@@ -58,14 +58,17 @@ pub async fn apply(
     apply_monitor(writer, &desired.pod_monitor).await
 }
 
+fn is_missing_or_forbidden(failure: &kube::Error) -> bool {
+    matches!(failure, kube::Error::Api(status) if status.code == 404 || status.code == 403)
+}
+
 /// Applies the PodMonitor. It comes last, since no pipeline may wait for it: the kind exists only together with the
 /// Prometheus operator, and even then the permission may be missing.
 async fn apply_monitor(writer: Writer<'_>, monitor: &DynamicObject) -> Result<()> {
     let resource = pod_monitor::resource();
     let api = Api::namespaced_with(writer.client.clone(), &writer.owner.namespace, &resource);
     match writer.apply_by(&api, &resource, monitor, |meta| is_ours(meta, writer.owner)).await {
-        Err(Error::Kube { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 404 || status.code == 403) =>
-        {
+        Err(Error::Kube { source, .. }) if is_missing_or_forbidden(&source) => {
             tracing::debug!(namespace = %writer.owner.namespace, "no PodMonitor: {source}");
             Ok(())
         }

@@ -7,12 +7,11 @@ use std::time::Duration;
 use futures::FutureExt;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::controller::Action;
-use kube::runtime::events::EventType;
 use kube::runtime::reflector::Store;
 use kube::{Resource, ResourceExt};
 use serde_json::json;
 use weir_crds::places::{Place, places};
-use weir_crds::resource::{Reason, Severity, Status, StreamPipeline};
+use weir_crds::resource::{Severity, Status, StreamPipeline};
 
 use crate::apply;
 use crate::claims::{Conflict, places_of};
@@ -30,7 +29,7 @@ use crate::progress::Kind;
 use crate::revision::Revision;
 use crate::rollback;
 use crate::runs::{self, Runs};
-use crate::status::{Facts, interrupted, reachable_ip, status};
+use crate::status::{Facts, events, interrupted, reachable_ip, status};
 use crate::verdict::{Readings, Verdict, judge};
 use crate::write::Writer;
 
@@ -245,20 +244,10 @@ async fn write_status(context: &Context, pipeline: &StreamPipeline, owner: &Owne
     Ok(())
 }
 
-/// Writes an event for each change of a condition that people wait for. If an event is lost, the condition still tells.
+/// Losing an event loses nothing: the condition stays.
 async fn tell_changes(context: &Context, pipeline: &StreamPipeline, now: &Status) {
     let before = pipeline.status.as_ref().map_or(&[][..], |s| &s.conditions);
-    for condition in now.conditions.iter().filter(|c| ["Ready", "Stalled"].contains(&c.type_.as_str())) {
-        let same = before
-            .iter()
-            .any(|b| b.type_ == condition.type_ && b.status == condition.status && b.reason == condition.reason);
-        let quiet = condition.type_ == "Stalled" && condition.status == "False";
-        if same || quiet {
-            continue;
-        }
-        let on_its_way = [Reason::Starting, Reason::Stopping].iter().any(|r| r.as_str() == condition.reason);
-        let is_good = on_its_way || (condition.type_ == "Ready") == (condition.status == "True");
-        let kind = if is_good { EventType::Normal } else { EventType::Warning };
+    for (kind, condition) in events(before, &now.conditions) {
         tell(context, pipeline, kind, &condition.reason, condition.message.clone()).await;
     }
 }

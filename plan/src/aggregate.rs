@@ -15,8 +15,6 @@ mod calls;
 mod compile;
 mod keys;
 #[cfg(test)]
-mod state_tests;
-#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

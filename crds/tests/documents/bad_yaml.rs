@@ -1,38 +1,40 @@
 //! Texts that kubectl and Helm read differently than `weir` does.
 
-use crate::right::{findings, said, with};
+use crate::right::{findings, told, with};
 
 #[test]
-fn a_word_that_yaml_1_1_takes_for_a_truth_value_is_refused_where_it_stands() {
-    said(
-        &[("  checkpoint: {", "  suspend: no\n  checkpoint: {"), ("topics: [rides]", "topics: [on, rides]")],
-        &[
-            "spec.suspend: found `no`, which without quotes is text in YAML 1.2 and false to kubectl and Helm: write \
-             `\"no\"` or false",
-            "spec.sources[0].kafka.topics[0]: found `on`, which without quotes is text in YAML 1.2 and true to \
-             kubectl and Helm: write `\"on\"` or true",
-        ],
-    );
-}
-
-#[test]
-fn text_that_yaml_1_1_takes_for_a_number_is_refused_where_it_stands() {
-    said(
-        &[("topics: [rides]", "topics: [0777]")],
-        &["spec.sources[0].kafka.topics[0]: found `0777`, which without quotes is text in YAML 1.2 and a number to \
-             kubectl and Helm: write `\"0777\"`"],
-    );
-}
-
-#[test]
-fn a_key_is_read_alike_everywhere_too() {
-    said(
-        &[("metadata: {name: rides-revenue}", "metadata: {name: rides-revenue, labels: {y: a, \"n\": b}}")],
-        &[
-            "metadata.labels.y: found `y`, which without quotes is text in YAML 1.2 and true to kubectl and Helm: write \
-           `\"y\"`",
-        ],
-    );
+fn what_others_would_read_otherwise() {
+    let topic = told(&[
+        (
+            "a word that YAML 1.1 takes for a truth value is refused where it stands",
+            &[&[("  checkpoint: {", "  suspend: no\n  checkpoint: {"), ("topics: [rides]", "topics: [on, rides]")]],
+        ),
+        (
+            "text that YAML 1.1 takes for a number is refused where it stands",
+            &[&[("topics: [rides]", "topics: [0777]")]],
+        ),
+        (
+            "a key is read alike everywhere too",
+            &[&[("metadata: {name: rides-revenue}", "metadata: {name: rides-revenue, labels: {y: a, \"n\": b}}")]],
+        ),
+        (
+            "a number of more than 64 bits is refused where it stands",
+            &[&[("topics: [rides]", "topics: [18446744073709551616]")]],
+        ),
+        (
+            "what is read in two ways hides nothing else",
+            &[&[
+                ("metadata: {name: rides-revenue}", "metadata: {name: rides-revenue, labels: {team: no}}"),
+                ("bootstrapServers: kafka:9092", "bootstrapServers: kafka"),
+                ("where: price >= 0", "where: prise >= 0"),
+                (
+                    "  trigger: {type: Interval, interval: 5s}",
+                    "  trigger: {type: Interval, interval: 5s, interval: 0777}",
+                ),
+            ]],
+        ),
+    ]);
+    insta::assert_snapshot!(topic);
 }
 
 /// The findings for a document with this consumer group.
@@ -125,36 +127,4 @@ fn every_spelling_that_is_read_in_two_ways_is_refused_and_no_other() {
             [format!("spec.sources[0].kafka.groupId: found the number {found}: write text in quotes")]
         );
     }
-}
-
-#[test]
-fn a_number_of_more_than_64_bits_is_refused_where_it_stands() {
-    said(
-        &[("topics: [rides]", "topics: [18446744073709551616]")],
-        &["spec.sources[0].kafka.topics[0]: found the number 18446744073709551616, which has more than 64 bits; put \
-             it in quotes if it is text"],
-    );
-}
-
-#[test]
-fn what_is_read_in_two_ways_hides_nothing_else() {
-    said(
-        &[
-            ("metadata: {name: rides-revenue}", "metadata: {name: rides-revenue, labels: {team: no}}"),
-            ("bootstrapServers: kafka:9092", "bootstrapServers: kafka"),
-            ("where: price >= 0", "where: prise >= 0"),
-            ("  trigger: {type: Interval, interval: 5s}", "  trigger: {type: Interval, interval: 5s, interval: 0777}"),
-        ],
-        &[
-            "metadata.labels.team: found `no`, which without quotes is text in YAML 1.2 and false to kubectl and Helm: \
-             write `\"no\"` or false",
-            "spec.trigger.interval: found `0777`, which without quotes is text in YAML 1.2 and a number to kubectl and \
-             Helm: write `\"0777\"`",
-            "spec.trigger.interval: this key stands twice in its mapping; keep one",
-            "spec.connections[0].kafka.bootstrapServers: found `kafka`: write host:port, several with commas between \
-             them",
-            "spec.steps[0].map.where: there is no column `prise` (did you mean `price`?): the columns are city, price, \
-             ts, _event_time",
-        ],
-    );
 }

@@ -39,8 +39,13 @@ spec:
   - {name: silver, from: revenue, delta: {uri: s3://lake/silver, partitionBy: [city]}}
 "#;
 
+/// The right document after these edits, each a text that stands once and what comes in its place. In place of no text,
+/// fields come into the spec.
 pub fn with(edits: &[(&str, &str)]) -> String {
     edits.iter().fold(RIGHT.to_owned(), |text, (old, new)| {
+        if old.is_empty() {
+            return text.replace("\n  sinks:", &format!("\n{new}\n  sinks:"));
+        }
         assert_eq!(text.matches(old).count(), 1, "{old:?} should stand once in the document");
         text.replace(old, new)
     })
@@ -53,6 +58,26 @@ pub fn findings(text: &str) -> Vec<String> {
 #[track_caller]
 pub fn said(edits: &[(&str, &str)], right: &[&str]) {
     assert_eq!(findings(&with(edits)), right);
+}
+
+/// An outcome, and documents that lead to it, each by its edits of the right one.
+pub type Case<'a> = (&'a str, &'a [&'a [(&'a str, &'a str)]]);
+
+/// The snapshot of a topic: each outcome, the edits of its documents as a diff, and everything that is said of them.
+pub fn told(cases: &[Case<'_>]) -> String {
+    let mut text = String::new();
+    for (outcome, documents) in cases {
+        text += &format!("# {outcome}\n\n");
+        for edits in *documents {
+            for (old, new) in *edits {
+                text.extend(old.lines().map(|line| format!("- {line}\n")));
+                text.extend(new.lines().map(|line| format!("+ {line}\n")));
+            }
+            let said = findings(&with(edits));
+            text += &if said.is_empty() { "nothing\n\n".to_owned() } else { said.join("\n") + "\n\n" };
+        }
+    }
+    text
 }
 
 #[test]

@@ -6,6 +6,8 @@ pub mod labels;
 pub mod pod;
 pub mod pod_monitor;
 mod running;
+#[cfg(test)]
+mod tests;
 pub mod workload;
 
 use std::collections::BTreeMap;

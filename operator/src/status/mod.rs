@@ -1,6 +1,7 @@
 //! Computes the status from the facts. Pure: the clock is an argument, and equal facts give an equal status.
 
 mod conditions;
+mod events;
 mod facts;
 mod pods;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use weir_crds::resource::{Progress, Run, Runtime, Status, StreamPipeline, TableV
 use crate::desired::workload::job_of;
 use crate::error::Error;
 
+pub use events::events;
 pub use facts::Facts;
 pub use pods::{is_over, is_ready, reachable_ip, refused_to_go_on, restarts, trouble};
 

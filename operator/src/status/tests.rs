@@ -57,6 +57,48 @@ fn failing(end: Value) -> Status {
     found(&rides(), &observed, None, None)
 }
 
+/// A pipeline that is applied, runs, is changed, suspended and resumed: the conditions and events of each moment.
+#[test]
+fn a_life_in_conditions_and_events() {
+    let committed = report("2026-01-01T11:59:58Z", 50.4, 0);
+    let claimed = Report { kind: Kind::Claim, ..report("2026-01-01T11:59:58Z", 0.0, 9) };
+    let running = cluster_running(&rides());
+    let mut without_secret = empty_cluster();
+    without_secret.secrets.insert("lake".into(), None);
+    let mut without_pods = cluster_running(&rides());
+    without_pods.pods.clear();
+    let wrong = rides_with("/steps/0/map/where", json!("prise > 0"));
+    let unfit = rides_with("/steps/1/aggregate/window/tumbling/size", json!("7m"));
+    let suspended = rides_with("/suspend", json!(true));
+    let moments = [
+        ("applied before its Secret", rides(), &without_secret, None, None),
+        ("the Secret is there, and a pod starts", rides(), &running, None, None),
+        ("the checkpoint is claimed", rides(), &running, Some(&claimed), None),
+        ("an epoch is committed", rides(), &running, Some(&committed), None),
+        ("nothing has changed", rides(), &running, Some(&committed), None),
+        ("a change that is wrong", wrong, &running, Some(&committed), None),
+        ("a change that saved state does not fit", unfit, &running, Some(&committed), None),
+        ("the change is undone", rides(), &running, Some(&committed), None),
+        ("the runtime does not answer", rides(), &running, None, Some("no answer within 2 s")),
+        ("suspending", suspended.clone(), &running, None, None),
+        ("suspended", suspended, &without_pods, None, None),
+        ("resumed", rides(), &running, None, None),
+    ];
+    let (mut life, mut before) = (String::new(), None::<Status>);
+    for (moment, mut pipeline, observed, report, unreachable) in moments {
+        pipeline.status = before.clone();
+        let now = found(&pipeline, observed, report, unreachable);
+        life += &format!("# {moment}\n\n");
+        life.extend(now.conditions.iter().map(|c| format!("{}={}/{}: {}\n", c.type_, c.status, c.reason, c.message)));
+        let conditions_before = before.as_ref().map_or(&[][..], |status| &status.conditions);
+        let events = super::events(conditions_before, &now.conditions);
+        life.extend(events.map(|(kind, c)| format!("{kind:?} event {}: {}\n", c.reason, c.message)));
+        life.push('\n');
+        before = Some(now);
+    }
+    insta::assert_snapshot!(life);
+}
+
 #[test]
 fn running() {
     let status = found(&rides(), &cluster_running(&rides()), Some(&report("2026-01-01T11:59:58Z", 50.4, 0)), None);

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod states;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};

@@ -10,8 +10,6 @@ mod offset;
 mod reading;
 mod reading_fields;
 #[cfg(test)]
-mod reading_tests;
-#[cfg(test)]
 mod tests;
 mod tokens;
 

@@ -30,5 +30,3 @@ mod messages;
 
 #[cfg(test)]
 mod simulation;
-#[cfg(test)]
-mod writer_tests;

@@ -481,5 +481,4 @@ impl Machine {
 }
 
 #[cfg(test)]
-#[path = "protocol_tests.rs"]
 mod tests;

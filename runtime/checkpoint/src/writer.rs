@@ -312,3 +312,6 @@ fn claimed(driver: &Driver) -> Result<Manifest> {
         .ok_or_else(|| Failure::bug("the writer is ready and has claimed nothing"))?;
     driver.at_hand(epoch).cloned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! What unit tests of several crates use: object stores that fail on purpose, a mock Kafka cluster, a folder for a
-//! table.
+//! What unit tests of several crates stand on: stores with a hand before them, a mock cluster, a folder for a table,
+//! random inputs.
 
 #![allow(clippy::missing_panics_doc, clippy::must_use_candidate, clippy::unwrap_used)]
 
@@ -7,4 +7,5 @@ pub mod faulty;
 pub mod kafka;
 pub mod lake;
 pub mod meddled;
+pub mod property;
 pub mod schemas;

@@ -486,5 +486,4 @@ fn source_watermark(m: &Manifest, watermarks: &BTreeMap<Place, Option<i64>>) -> 
 }
 
 #[cfg(test)]
-#[path = "replay_tests.rs"]
 mod tests;

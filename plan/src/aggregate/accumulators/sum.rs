@@ -63,7 +63,8 @@ impl Wide<Decimal128Type> for i256 {
 
 /// Whether a decimal type has room for the digits of `unscaled`.
 pub(super) fn has_digits(unscaled: i128, data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Decimal128(precision, _) if unscaled.unsigned_abs() < 10_u128.pow(u32::from(*precision)))
+    let DataType::Decimal128(precision, _) = data_type else { return false };
+    unscaled.unsigned_abs() < 10_u128.pow(u32::from(*precision))
 }
 
 pub(super) struct Sum<T: ArrowPrimitiveType, W: Wide<T>> {

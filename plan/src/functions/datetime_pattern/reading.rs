@@ -310,3 +310,6 @@ fn go_together(fields: &[Field], pattern: &str) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

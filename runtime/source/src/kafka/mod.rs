@@ -264,6 +264,4 @@ fn absolute(offset: i64) -> Offset {
 }
 
 #[cfg(test)]
-mod broker_tests;
-#[cfg(test)]
 pub(crate) mod tests;

@@ -96,7 +96,9 @@ async fn run_within(
     let mut running = tokio::select! {
         started = start(plan, &options, memory) => started?,
         // No epoch is open yet, so a start that waits for an unreachable store or broker need not end first.
-        Ok(_) = signal.wait_for(|told| *told == Signal::Finish) => return Ok(Summary { cut_short: true, ..Summary::default() }),
+        Ok(_) = signal.wait_for(|told| *told == Signal::Finish) => {
+            return Ok(Summary { cut_short: true, ..Summary::default() });
+        }
     };
     let mut summary = Summary::default();
     let result = running.work(&mut signal, &mut summary).await;

@@ -209,7 +209,9 @@ pub struct Saved {
 fn is_over(file: &StateFile, tables: &[StepTable], horizons_us: &[Option<i64>]) -> bool {
     let is_over = |of: &TableInFile| {
         let place = tables.iter().position(|table| table.step == of.step && table.schema.name == of.table);
-        place.is_none_or(|table| matches!((of.max_time_us, horizons_us[table]), (Some(last_us), Some(horizon_us)) if last_us < horizon_us))
+        let is_past =
+            |table: usize| of.max_time_us.zip(horizons_us[table]).is_some_and(|(last, horizon)| last < horizon);
+        place.is_none_or(is_past)
     };
     !file.tables.is_empty() && file.tables.iter().all(is_over)
 }

@@ -2,9 +2,11 @@
 //! random text.
 
 use chrono::{NaiveDate, TimeDelta};
+use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
+use rand::{Rng as _, SeedableRng as _};
+use weir_testing::property::holds;
 
 use super::super::date::parse_date;
 use super::super::number;
@@ -169,16 +171,9 @@ fn random_numbers_are_the_standard_librarys_numbers() {
 
 #[test]
 fn the_shortest_text_of_any_double_gives_it_back() {
-    let mut rng = StdRng::seed_from_u64(3);
-    for _ in 0..50_000 {
-        let value = f64::from_bits(rng.random());
-        if value.is_finite() {
-            let text = format!("{value:e}");
-            assert_eq!(
-                number::scan(text.as_bytes(), 0).unwrap().to_f64().map(f64::to_bits),
-                Some(value.to_bits()),
-                "{text}"
-            );
-        }
-    }
+    let finite = any::<u64>().prop_map(f64::from_bits).prop_filter("JSON has no others", |value| value.is_finite());
+    holds(50_000, finite, |value| {
+        let read = number::scan(format!("{value:e}").as_bytes(), 0).unwrap().to_f64();
+        assert_eq!(read.map(f64::to_bits), Some(value.to_bits()));
+    });
 }

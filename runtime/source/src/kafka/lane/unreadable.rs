@@ -268,5 +268,4 @@ fn base_of(answer: Answer) -> Option<i64> {
 }
 
 #[cfg(test)]
-#[path = "unreadable_tests.rs"]
 mod tests;

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use super::reading::Reader;
+use super::Reader;
 
 fn read(pattern: &str, text: &str) -> Result<i64, String> {
     Reader::compile(pattern)?.read(text)

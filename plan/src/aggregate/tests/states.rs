@@ -11,8 +11,8 @@ use arrow::array::{
 use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion_expr::{EmitTo, GroupsAccumulator};
 
-use super::tests::schema_of;
-use super::{Accumulator, AggregateColumn, Call, compile};
+use super::schema_of;
+use crate::aggregate::{Accumulator, AggregateColumn, Call, compile};
 use crate::plan::Input;
 use crate::window::Window;
 

@@ -2,8 +2,11 @@
 //! reader.
 #![allow(clippy::unwrap_used)]
 
-use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
+use proptest::collection::vec;
+use proptest::option::weighted;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use weir_testing::property::holds;
 
 use super::*;
 
@@ -38,24 +41,6 @@ impl Log {
             batches: batches.iter().map(|&(base, last, kind)| Batch { base, last, kind, says: base }).collect(),
             end,
         }
-    }
-
-    fn random(rng: &mut SmallRng, refuses: bool) -> Self {
-        let (mut at, mut batches) = (rng.random_range(0..5), Vec::new());
-        for _ in 0..rng.random_range(1..12) {
-            let length = if rng.random_bool(0.2) { rng.random_range(1..3000) } else { rng.random_range(1..20) };
-            let kind = match rng.random_range(0..10) {
-                0..4 => Kind::Good,
-                4 => Kind::Empty,
-                5 | 6 if refuses => Kind::Refused,
-                _ => Kind::Broken,
-            };
-            let says = if rng.random_bool(0.1) { rng.random() } else { at };
-            batches.push(Batch { base: at, last: at + length - 1, kind, says });
-            at += length + if rng.random_bool(0.3) { rng.random_range(1..40) } else { 0 };
-        }
-        let end = batches.last().unwrap().last + 1;
-        Self { batches, end }
     }
 
     /// The first event after a fetch.
@@ -103,6 +88,25 @@ impl Log {
             }
         }
     }
+}
+
+/// Logs of up to a dozen batches, some of which brokers refuse if `refuses`.
+fn logs(refuses: bool) -> impl Strategy<Value = Log> {
+    use Kind::{Broken, Empty, Good, Refused};
+    let bad = if refuses { [Broken, Broken, Broken, Refused, Refused] } else { [Broken; 5] };
+    let kind = select([[Good, Good, Good, Good, Empty], bad].concat());
+    let length = prop_oneof![4 => 1..20_i64, 1 => 1..3_000_i64];
+    let hole = prop_oneof![7 => Just(0), 3 => 1..40_i64];
+    let batch = (length, kind, weighted(0.1, any::<i64>()), hole);
+    (0..5_i64, vec(batch, 1..12)).prop_map(|(mut at, batches)| {
+        let placed = batches.into_iter().map(|(length, kind, says, hole)| {
+            let batch = Batch { base: at, last: at + length - 1, kind, says: says.unwrap_or(at) };
+            at += length + hole;
+            batch
+        });
+        let batches: Vec<_> = placed.collect();
+        Log { end: batches.last().unwrap().last + 1, batches }
+    })
 }
 
 #[test]
@@ -242,10 +246,8 @@ fn another_offset_that_is_gone_only_begins_the_fetch_anew() {
 /// can go on behind the range.
 #[test]
 fn property_no_readable_record_is_passed_over_and_no_broken_one_is_left() {
-    let mut rng = SmallRng::seed_from_u64(1);
-    for _ in 0..5_000 {
-        let log = Log::random(&mut rng, false);
-        let bound = rng.random_bool(0.3).then(|| log.batches[rng.random_range(0..log.batches.len())].last + 1);
+    holds(5_000, (logs(false), weighted(0.3, any::<Index>())), |(log, bound)| {
+        let bound = bound.map(|at| at.get(&log.batches).last + 1);
         for position in 0..bound.unwrap_or(log.end).min(200) {
             if log.fetch(position) == Answer::Readable {
                 continue;
@@ -263,22 +265,20 @@ fn property_no_readable_record_is_passed_over_and_no_broken_one_is_left() {
             let goes_on = log.fetch(next) == Answer::Readable || Some(next) == bound;
             assert!(goes_on, "{next} of {log:?} from {position}");
         }
-    }
+    });
 }
 
 /// Brokers that refuse do not say how far. So what lies between two damaged places may be passed over with them. Still,
 /// reading goes on where it can, and a single damaged place is passed over exactly.
 #[test]
 fn property_what_brokers_refuse_is_passed_over_to_where_they_answer() {
-    let mut rng = SmallRng::seed_from_u64(2);
-    for _ in 0..2_000 {
-        let log = Log::random(&mut rng, true);
+    holds(2_000, logs(true), |log| {
         for position in (0..log.end.min(200)).filter(|o| log.fetch(*o) != Answer::Readable) {
             let ((from, next), _) = log.search(position, None);
             assert!(position <= from && from < next && next <= log.end, "{from}..{next} of {log:?} from {position}");
             assert_eq!(log.fetch(next), Answer::Readable, "{next} of {log:?} from {position}");
         }
-    }
+    });
     use Kind::{Good, Refused};
     let log = Log::of(&[(0, 9, Good), (10, 777, Refused), (778, 800, Good)], 801);
     assert_eq!(log.search(10, None).0, (10, 778));

@@ -21,10 +21,10 @@ use weir_base::failure::{Failure, Remedy, Result};
 use weir_base::retry::RetryPolicy;
 use weir_plan::ids::{Epoch, Generation};
 
-use super::content::{Carried, DataEpoch};
-use super::manifest::*;
-use super::sinks::*;
-use super::writer::*;
+use super::*;
+use crate::content::{Carried, DataEpoch};
+use crate::manifest::*;
+use crate::sinks::*;
 use stubs::{Nothing, Tables, Unreliable};
 
 const SINKS: [&str; 2] = ["silver", "late"];
