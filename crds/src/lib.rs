@@ -36,7 +36,7 @@ use weir_plan::Plan;
 /// # Errors
 /// All errors, each with its path. Paths are those of the merged document.
 pub fn load(text: &str, override_text: Option<&str>) -> Result<Plan, Vec<Finding>> {
-    plan_of(&read(text, override_text)?)
+    loaded(&read(text, override_text)?).map(|loaded| loaded.plan)
 }
 
 /// The document with every default filled in and marked, as YAML that means the same.
@@ -45,16 +45,24 @@ pub fn load(text: &str, override_text: Option<&str>) -> Result<Plan, Vec<Finding
 /// Those of [`load`].
 pub fn explain(text: &str, override_text: Option<&str>) -> Result<String, Vec<Finding>> {
     let document = read(text, override_text)?;
-    plan_of(&document)?;
+    loaded(&document)?;
     Ok(explain::explained(&document.document))
+}
+
+/// A document that is right, and what it means.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// With what a plan does not have: what is for the operator alone.
+    pub document: StreamPipeline,
+    pub plan: Plan,
 }
 
 /// Like [`load`], for a document that is already a value, as an API server has it.
 ///
 /// # Errors
 /// All errors, each with its path.
-pub fn load_value(document: &serde_json::Value) -> Result<Plan, Vec<Finding>> {
-    plan_of(&in_the_final_shape(yaml_of(document)?))
+pub fn load_value(document: &serde_json::Value) -> Result<Loaded, Vec<Finding>> {
+    loaded(&in_the_final_shape(yaml_of(document)?))
 }
 
 fn yaml_of(document: &serde_json::Value) -> Result<Value, Vec<Finding>> {
@@ -106,11 +114,13 @@ pub fn duration(text: &str) -> Option<std::time::Duration> {
     lower::duration::parse(text).ok()
 }
 
-fn plan_of(read: &Translated) -> Result<Plan, Vec<Finding>> {
+fn loaded(read: &Translated) -> Result<Loaded, Vec<Finding>> {
     let decoded = decode::decode(&read.document);
-    let lowered = decoded.document.as_ref().map(|document| lower::lower_beside(document, decoded.broken));
+    let lowered = decoded
+        .document
+        .map(|document| lower::lower_beside(&document, decoded.broken).map(|plan| Loaded { document, plan }));
     match lowered {
-        Some(Ok(plan)) if read.findings.is_empty() && decoded.findings.is_empty() => Ok(plan),
+        Some(Ok(loaded)) if read.findings.is_empty() && decoded.findings.is_empty() => Ok(loaded),
         Some(Err(more)) => Err(joined(read, [decoded.findings, more].concat())),
         _ => Err(joined(read, decoded.findings)),
     }

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::sync::{Semaphore, oneshot};
-use weir_crds::Finding;
 use weir_crds::document::Spec;
 use weir_crds::places::folders;
 use weir_crds::resource::Reason;
+use weir_crds::{Finding, Loaded};
 use weir_plan::compat::{Fingerprint, fingerprint};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -36,6 +36,9 @@ const LEFT_BEHIND_MAX: usize = 16;
 const STACK_BYTES: usize = 256 << 20;
 /// Answers that nobody has asked for in this time belong to deleted pipelines.
 const KEPT_UNASKED: Duration = Duration::from_secs(600);
+/// Answers that are kept: two for each of the pipelines that an operator looks after, and more than enough. Beyond it
+/// the one goes that was not asked for the longest.
+const KEPT_MAX: usize = 20_000;
 
 /// What the operator needs to know of a valid document.
 #[derive(Debug, Clone)]
@@ -56,6 +59,7 @@ type Read = fn(&Value) -> Result<Reading, Vec<Finding>>;
 pub struct Planner {
     read: Read,
     limit: Duration,
+    kept_max: usize,
     readers: Semaphore,
     left_behind: Arc<AtomicUsize>,
     /// The answers by the documents' origin: see [`Origin`].
@@ -81,8 +85,7 @@ struct Kept {
 /// # Errors
 /// All errors of the document.
 pub fn read(document: &Value) -> Result<Reading, Vec<Finding>> {
-    let plan = weir_crds::load_value(document)?;
-    let document = weir_crds::parse_value(document)?;
+    let Loaded { document, plan } = weir_crds::load_value(document)?;
     let folders = folders(&document);
     if !folders.is_empty() {
         return Err(folders);
@@ -103,7 +106,7 @@ impl Default for Planner {
 impl Planner {
     fn new(read: Read, limit: Duration) -> Self {
         let (left_behind, kept) = (Arc::default(), Mutex::default());
-        Self { read, limit, readers: Semaphore::new(READERS), left_behind, kept }
+        Self { read, limit, kept_max: KEPT_MAX, readers: Semaphore::new(READERS), left_behind, kept }
     }
 
     /// The reading of a pipeline's spec.
@@ -179,6 +182,10 @@ impl Planner {
     fn keep(&self, origin: Origin, outcome: Outcome) {
         let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, kept| since(kept.asked) < KEPT_UNASKED);
+        if all.len() >= self.kept_max {
+            let oldest = all.iter().min_by_key(|(_, kept)| kept.asked).map(|(origin, _)| origin.clone());
+            oldest.map(|oldest| all.remove(&oldest));
+        }
         all.insert(origin, Kept { outcome, asked: steady() });
     }
 }
@@ -274,6 +281,42 @@ mod tests {
                 json!({"does": does})
             });
             assert_eq!(outcome.await.unwrap_err().reason, Reason::PlannerFailed);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unchanged_pipeline_is_read_once_however_often_it_is_looked_at() {
+        let (planner, reads) = (planner(LIMIT), AtomicUsize::new(0));
+        let look = async |generation| {
+            let document = || {
+                reads.fetch_add(1, Ordering::Relaxed);
+                rides().document()
+            };
+            planner.spec("a", generation, document).await.unwrap()
+        };
+        let first = look(1).await;
+        for _ in 0..10 {
+            assert!(Arc::ptr_eq(&look(1).await, &first));
+        }
+        assert_eq!(reads.load(Ordering::Relaxed), 1);
+        look(2).await;
+        assert_eq!(reads.load(Ordering::Relaxed), 2, "another generation");
+    }
+
+    #[tokio::test]
+    async fn of_too_many_answers_the_one_goes_that_was_not_asked_for_the_longest() {
+        let planner = Planner { kept_max: 2, ..planner(LIMIT) };
+        let is_read = async |uid: &str| {
+            let read = AtomicUsize::new(0);
+            let document = || {
+                read.fetch_add(1, Ordering::Relaxed);
+                rides().document()
+            };
+            planner.spec(uid, 1, document).await.unwrap();
+            read.into_inner() == 1
+        };
+        for (uid, read) in [("a", true), ("b", true), ("a", false), ("c", true), ("a", false), ("b", true)] {
+            assert_eq!(is_read(uid).await, read, "{uid}");
         }
     }
 

@@ -2,8 +2,9 @@
 //! microseconds can name: chrono stops at the year 262,000, Arrow's timestamps do not.
 //!
 //! It is also faster where something is computed per record, in ns of CPU (release, the least of 15 repetitions in one
-//! run, both cores busy): all fields 43, chrono's 62; the text of a ride's timestamp 102, with chrono's date 114. To read
-//! a date from text, chrono takes 19 and our former code took 21, so that is chrono's (`runtime/decode/src/json/date.rs`).
+//! run, both cores busy): all fields 43, chrono's 62; the text of a ride's timestamp 102, with chrono's date 114. To
+//! read a date from text, chrono takes 19 and our former code took 21, so that is chrono's
+//! (`runtime/decode/src/json/date.rs`).
 
 pub const US_PER_SECOND: i64 = 1_000_000;
 pub const US_PER_DAY: i64 = 86_400 * US_PER_SECOND;

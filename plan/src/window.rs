@@ -88,6 +88,13 @@ impl Tumbling {
         start_us.saturating_add(self.size_us)
     }
 
+    /// The last moment of the window that starts at `start_us`: the watermark has passed it exactly when the window is
+    /// over.
+    #[must_use]
+    pub fn last_of(self, start_us: i64) -> i64 {
+        self.end_of(start_us).saturating_sub(1)
+    }
+
     /// Whether a row is late for its window: the window's end is at or before the watermark at the start of the epoch.
     #[must_use]
     pub fn is_late(self, start_us: i64, watermark_us: i64) -> bool {

@@ -15,7 +15,7 @@ use crate::keyed::KeyedStep;
 use crate::keyed::edge::EdgeSender;
 use crate::keyed::flow::{FlowStep, WatermarkFlow};
 use crate::keyed::tumbling::TumblingAggregate;
-use crate::state::log::StepTable;
+use crate::state::StepTable;
 use crate::transform::RowStep;
 use crate::transform::map::MapStep;
 

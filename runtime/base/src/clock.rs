@@ -1,6 +1,6 @@
 //! The clocks of the machine, read here and nowhere else in the data plane (a lint holds the others to that). What
-//! decides something is given a [`Clock`] or a moment; [`steady`] and [`since`] are for the edge: deadlines of requests,
-//! and how long something took.
+//! decides something is given a [`Clock`] or a moment; [`steady`] and [`since`] are for the edge: deadlines of
+//! requests, and how long something took.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -4,6 +4,7 @@
 
 mod access;
 mod failures;
+mod keys;
 mod part_file;
 mod profile;
 mod secrets;

@@ -12,7 +12,7 @@ use axum::routing::get;
 use serde::Serialize;
 
 use super::progress::{Pending, Progress};
-use super::{Shared, lock};
+use super::shared::{Shared, lock};
 use crate::failure::{Failure, Result};
 
 /// Listens, and answers as long as the process lives.

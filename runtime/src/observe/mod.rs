@@ -5,10 +5,11 @@ mod http;
 mod metrics;
 pub mod progress;
 pub mod progress_file;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 use weir_plan::Plan;
@@ -18,6 +19,7 @@ use self::metrics::Metrics;
 pub use self::metrics::log_line_dropped;
 use self::progress::{Pending, Progress, Source};
 use self::progress_file::ProgressFile;
+use self::shared::{Shared, lock};
 use crate::checkpoint::manifest::SourceProgress;
 use crate::clock::{steady, wall_us};
 use crate::engine::Options;
@@ -34,16 +36,6 @@ pub struct Observer {
     /// By source: what holds its watermark, as of the epoch that was closed last.
     held_by: BTreeMap<String, Option<Hold>>,
     on_epoch: Option<watch::Sender<Option<Progress>>>,
-}
-
-/// What the HTTP server shows.
-struct Shared {
-    metrics: Metrics,
-    latest: Mutex<Option<Progress>>,
-    /// The epoch that is closed and not committed. While it can't be committed, nothing else here moves.
-    pending: Mutex<Option<Pending>>,
-    ready: AtomicBool,
-    ended: AtomicBool,
 }
 
 impl Observer {
@@ -149,9 +141,4 @@ impl Observer {
         self.shared.ready.store(false, Ordering::Relaxed);
         self.shared.ended.store(result.is_err(), Ordering::Relaxed);
     }
-}
-
-/// Locks the value. It is whole even if a thread has panicked.
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

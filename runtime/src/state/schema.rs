@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, FieldRef, SchemaRef};
 
-use super::file::v1::V1;
+use super::entries::Entries;
 use crate::failure::Result;
 
 /// The columns of a table's entries, and how two entries of one time and key become one.
@@ -26,6 +26,15 @@ pub struct TableSchema {
     pub horizon: Vec<Keeps>,
     /// How the table stands in state files of version 1, if they have it.
     pub v1: Option<Arc<dyn V1>>,
+}
+
+/// A table of a keyed step. The log numbers tables by their index in a list of these, in the changes that it writes, in
+/// the entries that it reads back, and in the horizons.
+#[derive(Clone)]
+pub struct StepTable {
+    /// The step's name, by which files name the step's rows.
+    pub step: String,
+    pub schema: Arc<TableSchema>,
 }
 
 /// How entries of one time and key become one.
@@ -59,6 +68,19 @@ impl TableSchema {
             self.horizon.iter().map(|keeps| inputs_us[keeps.input].map(|w| w.saturating_sub(keeps.keeps_us)));
         horizons.min().flatten()
     }
+}
+
+/// State files of version 1: what stands in a block of the table of a step, and what it is by now.
+pub trait V1: Send + Sync {
+    /// A block's columns: the key group, the start of the window, then keys and values.
+    fn schema(&self) -> &SchemaRef;
+    /// Whether older files may lack the column at this index. The column is null then.
+    fn may_lack(&self, column: usize) -> bool;
+    /// The entries of columns that have this schema.
+    ///
+    /// # Errors
+    /// A bug, if the columns are not those of the schema.
+    fn entries(&self, columns: Vec<ArrayRef>) -> Result<Entries>;
 }
 
 /// A column of values.

@@ -3,6 +3,7 @@
 
 pub mod map;
 pub mod rows;
+mod step;
 #[cfg(test)]
 mod tests;
 
@@ -17,19 +18,11 @@ use weir_plan::quote::quoted;
 use weir_plan::stages::{Edge, LaneStage};
 
 use self::rows::by_halves;
+pub use self::step::RowStep;
+use self::step::batch;
 use crate::build::Graph;
 use crate::keyed::{KeyedStep, Prepared};
 use crate::sink::fitness::Fitness;
-
-/// A compiled step without keys: rows in, rows out.
-pub trait RowStep: Send + Sync {
-    /// Turns rows of the input into rows under the step's schema. It changes nothing: if it fails, the rows at fault
-    /// are found by halving the batch.
-    ///
-    /// # Errors
-    /// A sentence that names the column, if an expression fails on some row.
-    fn apply(&self, rows: &RecordBatch) -> Result<RecordBatch, String>;
-}
 
 /// Evaluates the stages before the first change of key for one source.
 pub struct Stateless {
@@ -216,9 +209,4 @@ pub fn for_sink(schema: &SchemaRef, input: &RecordBatch) -> Result<RecordBatch, 
 
 fn with_last(schema: &SchemaRef, rows: &RecordBatch, last: ArrayRef) -> Result<RecordBatch, String> {
     batch(schema, rows.columns().iter().cloned().chain([last]).collect(), rows.num_rows())
-}
-
-fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, String> {
-    let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(|e| e.to_string())
 }

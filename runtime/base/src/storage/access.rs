@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::keys::Keys;
 use super::profile;
 use super::secrets::Secrets;
 use crate::failure::{Failure, Result};
@@ -43,19 +44,6 @@ impl fmt::Display for Credentials {
             Some(keys) => write!(f, "{} (access key id {})", self.origin, keys.access_key_id),
             None => f.write_str(&self.origin),
         }
-    }
-}
-
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Keys {
-    pub(super) access_key_id: String,
-    pub(super) secret_access_key: String,
-    pub(super) session_token: Option<String>,
-}
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
     }
 }
 

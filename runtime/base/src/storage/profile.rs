@@ -1,7 +1,7 @@
 //! Static keys from an AWS credentials file: an INI file with a section per profile. This reads only what Weir needs;
 //! for roles, SSO and processes, users run `aws configure export-credentials`.
 
-use super::access::Keys;
+use super::keys::Keys;
 
 /// The keys of the profile `name`, if the file has both the id and the secret.
 pub(super) fn keys(text: &str, name: &str) -> Option<Keys> {

@@ -116,7 +116,7 @@ impl EpochFiles {
     }
 
     /// Bytes in memory that are being encoded or wait for upload.
-    #[must_use]
+    #[cfg(test)]
     pub fn bytes_buffered(&self) -> usize {
         self.buffered
     }

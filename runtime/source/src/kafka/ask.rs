@@ -9,7 +9,8 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use weir_base::clock::{since, steady};
 use weir_base::failure::{Failure, Result};
 
-use super::{Client, events, fault};
+use super::client::Client;
+use super::{events, fault};
 
 /// The timeout of one request; a question may send several before its deadline.
 const ATTEMPT: Duration = Duration::from_secs(2);

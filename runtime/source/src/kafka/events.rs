@@ -14,7 +14,7 @@ use rdkafka::{ClientContext, TopicPartitionList};
 use weir_base::clock::steady;
 use weir_base::failure::Failure;
 
-use super::Client;
+use super::client::Client;
 use super::fault::{self, BrokerFault, Origin};
 
 /// How long a broker's error is news. librdkafka repeats an unchanged error after 30 s.

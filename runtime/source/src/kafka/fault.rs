@@ -6,7 +6,16 @@ use weir_plan::ids::TopicPartition;
 use weir_plan::plan::OnLostOffsets;
 use weir_plan::quote::quoted;
 
-use super::lane::Answer;
+/// What the first event after a fetch says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A record or the end of the partition arrived.
+    Readable,
+    /// There was no record before the batch that begins at `base`, and that batch can't be read.
+    Broken { base: i64 },
+    /// The broker itself can't read this part of the log. It does not say how far that part reaches.
+    Refused,
+}
 
 /// What an error event of a partition requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,11 +12,12 @@ use rdkafka::consumer::Consumer;
 use weir_base::clock::steady;
 use weir_plan::ids::TopicPartition;
 
-use super::fault::{self, OnLoss, PartitionFault};
+use super::client::Client;
+use super::fault::{self, Answer, OnLoss, PartitionFault};
 use super::native::{Headers, Message, Queue, Timestamp};
-use super::{Client, Position, absolute, events, leaders};
+use super::position::{Position, absolute};
+use super::{events, leaders};
 use slot::{Slot, State, find};
-pub(super) use unreadable::Answer;
 use weir_base::failure::{Failure, Result};
 
 /// A record, borrowed from librdkafka's fetch buffer.

@@ -14,7 +14,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 use weir_plan::ids::TopicPartition;
 
-use super::Client;
+use super::client::Client;
 use super::native::{millis, text};
 
 /// The end of a partition's log, as its leader says.

@@ -9,6 +9,7 @@ mod fault;
 mod lane;
 mod leaders;
 mod native;
+mod position;
 mod settings;
 mod topics;
 
@@ -17,8 +18,8 @@ use std::ffi::CString;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::{Offset, TopicPartitionList};
 use weir_base::clock::steady;
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::KafkaSource;
@@ -30,29 +31,10 @@ use fault::OnLoss;
 pub use lane::{LaneEvent, LaneInput, Record, Taken};
 pub use leaders::{End, Ends};
 pub use native::{Headers, TimeSetBy, Timestamp};
+pub use position::{OffsetBounds, Position};
 pub use settings::Fetching;
 pub use topics::Found;
 use weir_base::failure::{Failure, Result};
-
-/// Where reading a partition starts and, for a run that ends, where it ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
-    pub partition: TopicPartition,
-    /// The next offset to read.
-    pub next: i64,
-    /// The end offset, exclusive: nothing at or above it is handed out.
-    pub end: Option<i64>,
-    /// The epoch of the leader that wrote the record before `next`, if known; the log is compared with it before
-    /// reading goes on.
-    pub leader_epoch: Option<i32>,
-}
-
-/// The offsets of a partition that a broker has: `[low, end)`, where `end` is the last stable offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OffsetBounds {
-    pub low: i64,
-    pub end: i64,
-}
 
 /// How long librdkafka's own threads may take to begin with an assignment; this waits for no broker.
 const VALIDATE_DEADLINE: Duration = Duration::from_secs(30);
@@ -256,11 +238,6 @@ impl KafkaInput {
         let topic = CString::new(partition.topic.as_str()).ok()?;
         native::cached_high_watermark(&self.client, &topic, partition.partition)
     }
-}
-
-/// An offset in librdkafka's form.
-fn absolute(offset: i64) -> Offset {
-    Offset::Offset(offset)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use rdkafka::bindings as sys;
 use rdkafka::consumer::Consumer;
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::Client;
+use super::client::Client;
 
 /// The most messages taken from librdkafka in one call. The lock and the clock reading of a call are shared by this
 /// many records; the pointers take 32 KiB, which fits into the first-level cache.

@@ -16,6 +16,7 @@ use weir_base::failure::Remedy;
 use weir_plan::plan::{KafkaSource, OnLostOffsets};
 use weir_testing::kafka::{SOON, cluster, source};
 
+use super::position::absolute;
 use super::*;
 
 /// The deadline for questions that nobody answers. librdkafka needs part of it to begin.

@@ -10,12 +10,22 @@ use weir_plan::ids::TopicPartition;
 use weir_plan::plan::{OnLostOffsets, StartFrom};
 use weir_plan::quote::quoted;
 
-use crate::engine::start::claim::Topics;
 use crate::failure::{Failure, Result};
 use crate::source::kafka::OffsetBounds;
 
 /// The most partitions that a message names.
 const NAMED_MAX: usize = 10;
+
+/// What the brokers of one source say.
+pub struct Topics {
+    pub partitions: Vec<(TopicPartition, OffsetBounds)>,
+    /// By topic name, where the broker tells ids.
+    pub ids: BTreeMap<String, String>,
+    /// The first offset at or after the time that the source begins at; of a partition that has none, nothing.
+    pub at_time: BTreeMap<TopicPartition, i64>,
+    /// Topics that were read so far and that do not exist any more, and that the source goes on without.
+    pub gone: Vec<String>,
+}
 
 /// The first offset of each partition of `topics` for which `begins` is true: it does not continue from a checkpoint.
 ///

@@ -10,7 +10,6 @@ use weir_plan::Plan;
 use weir_plan::key_group::KeyRanges;
 use weir_plan::plan::{BadRecordsPolicy, Tombstones};
 
-use super::Running;
 use crate::build::Graph;
 use crate::decode;
 use crate::decode::schemas::Schemas;
@@ -116,20 +115,6 @@ impl Assembly {
             inputs.insert(sink, input);
         }
         (inputs, outputs)
-    }
-}
-
-impl Running {
-    /// Continues over the partitions that there are now. The epoch before is decided and committed, and no lane has
-    /// begun another.
-    pub(in crate::engine) async fn assign_anew(&mut self) -> Result<()> {
-        crate::failpoint::reach("assignment.before");
-        self.lanes.end().await?;
-        self.sources.iter_mut().for_each(SourceRun::change);
-        let epoch = self.lanes.epoch.of_other_lanes();
-        (self.lanes, self.lane_sinks) = self.assembly.lanes(&self.sources, epoch)?;
-        crate::failpoint::reach("assignment.after");
-        Ok(())
     }
 }
 

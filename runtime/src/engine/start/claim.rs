@@ -17,6 +17,7 @@ use crate::checkpoint::manifest::{
     ActedUpon, Manifest, PartitionProgress, PinnedSink, SourceCounts, SourceProgress, StateFile, StepProgress, Task,
     Until, UntilPartition, token_digest,
 };
+use crate::engine::source_run::start_from::Topics;
 use crate::engine::source_run::{start_from, topic_watch};
 use crate::failure::{Failure, Result};
 use crate::sink;
@@ -59,17 +60,6 @@ pub struct WantedSource<'a> {
     pub on_lost_offsets: OnLostOffsets,
     /// Whether topics are found by `topicPattern`.
     pub by_pattern: bool,
-}
-
-/// What the brokers of one source say.
-pub struct Topics {
-    pub partitions: Vec<(TopicPartition, OffsetBounds)>,
-    /// By topic name, where the broker tells ids.
-    pub ids: BTreeMap<String, String>,
-    /// The first offset at or after [`Base::start_time_ms`]. A partition that has no such offset is not in it.
-    pub at_time: BTreeMap<TopicPartition, i64>,
-    /// Those of [`Base::topics`] that no longer exist, and without which the source continues.
-    pub gone: Vec<String>,
 }
 
 /// The most state actions that are done in one checkpoint. It could not remember the tokens of more, and a forgotten

@@ -5,6 +5,7 @@ mod assembly;
 pub mod claim;
 mod restored;
 pub(super) mod restoring;
+mod running;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,19 +19,19 @@ use weir_plan::ids::Epoch;
 use weir_plan::plan::{Source, Trigger};
 
 use self::assembly::Assembly;
-use self::claim::{Base, Topics, Wanted, WantedSource, state_of};
+use self::claim::{Base, Wanted, WantedSource, state_of};
 use self::restored::Restored;
+pub use self::running::Running;
 use super::Options;
 use super::coordinator::Garbage;
-use super::lanes::{Lanes, OpenEpoch};
+use super::lanes::OpenEpoch;
 use super::sinks::committing::SinkSet;
 use super::sinks::opening::Opening;
-use super::sinks::outputs::SinkOutputs;
+use super::source_run::start_from::Topics;
 use super::source_run::{LatestOffsets, SourceRun, topic_watch};
-use super::worker::{KeyedState, Workers};
+use super::worker::KeyedState;
 use crate::build::Graph;
-use crate::checkpoint::manifest::{Manifest, Until};
-use crate::checkpoint::state_files::StateFiles;
+use crate::checkpoint::manifest::Manifest;
 use crate::checkpoint::writer::{self, CheckpointWriter};
 use crate::clock::{Clock, steady, wall_ms, wall_us};
 use crate::decode;
@@ -53,33 +54,6 @@ const BROKER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A trigger interval beside which the time that a fetch may wait is short.
 const LONG_BEAT: Duration = Duration::from_secs(1);
-
-/// A pipeline that has claimed its checkpoint.
-pub struct Running {
-    pub(super) plan: Arc<Plan>,
-    pub(super) graph: Arc<Graph>,
-    pub(super) writer: CheckpointWriter,
-    pub(super) sinks: SinkSet,
-    pub(super) until: Option<Until>,
-    /// In the order of the plan's sources.
-    pub(super) sources: Vec<SourceRun>,
-    /// How long a run with an end may make no progress towards it.
-    pub(super) give_up_after: Duration,
-    pub(super) assembly: Assembly,
-    pub(super) lanes: Lanes,
-    pub(super) lane_sinks: SinkOutputs,
-    pub(super) workers: Workers,
-    /// The sinks that workers write to.
-    pub(super) keyed_sinks: SinkOutputs,
-    pub(super) state_store: StateFiles,
-    pub(super) state_log: StateLog,
-    pub(super) garbage: Garbage,
-    pub(super) memory: Arc<Memory>,
-    pub(super) observer: Observer,
-    pub(super) standing: Standing,
-    /// The upkeep of the sinks. It ends with the run.
-    pub(super) _upkeep: Upkeep,
-}
 
 pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> Result<Running> {
     let (random, now_us): (_, Clock) = (Random::of_system(), Arc::new(wall_us));
@@ -256,12 +230,6 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         graph,
         plan,
     })
-}
-
-impl Running {
-    pub(super) fn until_reached(&self) -> bool {
-        self.until.as_ref().is_none_or(|u| u.reached)
-    }
 }
 
 /// Adds what does not fit the saved state to a failure, so that a person who changes a document hears at once of

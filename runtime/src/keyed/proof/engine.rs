@@ -29,7 +29,8 @@ use crate::keyed::flow::{FlowStep, WatermarkFlow};
 use crate::keyed::{KeyedOperator, KeyedStep, Marks};
 use crate::memory::Memory;
 use crate::retry::{Jitter, RetryPolicy};
-use crate::state::log::{Held, Restorable, StateLog, StepTable};
+use crate::state::StepTable;
+use crate::state::log::{Held, Restorable, StateLog};
 use crate::state::{Change, Entries, Grouped};
 
 pub struct Node {

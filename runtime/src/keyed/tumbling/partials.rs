@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::record_batch::RecordBatch;
 use weir_plan::aggregate::{Aggregate, Key};
@@ -12,7 +12,6 @@ use weir_plan::quote::quoted;
 use weir_plan::window::Tumbling;
 
 use super::group_table::GroupTable;
-use super::table::times_of;
 use crate::failure::{Failure, Result};
 use crate::keyed::{Prepared, Sender};
 use crate::state::Entries;
@@ -44,7 +43,7 @@ impl Sender for Partials {
         }
         let (keys, values) = full.drain()?;
         let Some(starts) = keys.last() else { return Err(Failure::bug("partial aggregates without windows")) };
-        let times = times_of(self.window, starts.as_primitive::<Int64Type>());
+        let times: Int64Array = starts.as_primitive::<Int64Type>().unary(|start| self.window.last_of(start));
         Ok(vec![Entries { times, deleted: None, keys, values }])
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array};
+use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion_expr::EmitTo;
 use weir_plan::aggregate::{Aggregate, Call, WINDOW_START};
@@ -34,11 +34,6 @@ pub(super) fn table(aggregate: &Arc<Aggregate>, window: Tumbling) -> Arc<TableSc
         values,
         horizon: vec![Keeps { input: 0, keeps_us: 0 }],
     })
-}
-
-/// The last moment (µs) of each window. The watermark has passed it exactly when the window is over.
-pub(super) fn times_of(window: Tumbling, starts: &Int64Array) -> Int64Array {
-    starts.unary(|start| window.end_of(start).saturating_sub(1))
 }
 
 /// The state columns of each call, in order.

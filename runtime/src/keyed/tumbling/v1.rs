@@ -3,15 +3,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use weir_plan::aggregate::Aggregate;
 use weir_plan::window::Tumbling;
 
-use super::table::times_of;
 use crate::failure::{Failure, Result};
-use crate::state::file::v1::{KEY_GROUP, V1, WINDOW_START};
-use crate::state::{Entries, StateField};
+use crate::state::file::v1::{KEY_GROUP, WINDOW_START};
+use crate::state::{Entries, StateField, V1};
 
 pub(super) struct WindowsV1 {
     window: Tumbling,
@@ -48,7 +47,7 @@ impl V1 for WindowsV1 {
     fn entries(&self, columns: Vec<ArrayRef>) -> Result<Entries> {
         let mut columns = columns.into_iter().skip(1);
         let Some(starts) = columns.next() else { return Err(Failure::bug("rows of a state file without windows")) };
-        let times = times_of(self.window, starts.as_primitive::<Int64Type>());
+        let times: Int64Array = starts.as_primitive::<Int64Type>().unary(|start| self.window.last_of(start));
         let keys = columns.by_ref().take(self.group_columns).chain([starts]).collect();
         Ok(Entries { times, deleted: None, keys, values: columns.collect() })
     }
@@ -57,7 +56,7 @@ impl V1 for WindowsV1 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use arrow::array::{Int64Array, StringArray, UInt16Array};
+    use arrow::array::{StringArray, UInt16Array};
 
     use super::super::tests::{SIZE_US, aggregate, table};
     use super::*;

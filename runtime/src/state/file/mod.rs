@@ -12,11 +12,13 @@
 mod columns;
 mod footer;
 mod read;
+mod tail;
 pub mod v1;
 mod write;
 
-pub use footer::{Block, Chunk, Footer, Tail, read_tail};
+pub use footer::{Block, Chunk, Footer};
 pub use read::BlockReader;
+pub use tail::{Tail, read_tail};
 pub use write::{BATCH_BYTES, Writer, batches};
 
 /// The bytes with which a file begins and ends. No version changes the trailer, so an older one can say who wrote a

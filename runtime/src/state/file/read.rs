@@ -12,11 +12,10 @@ use weir_plan::key_group::key_groups;
 use weir_plan::quote::quoted;
 
 use super::columns::Columns;
-use super::v1::V1;
 use super::{Block, Chunk, Footer};
 use crate::checkpoint::state_files::damaged;
 use crate::failure::{Failure, Result};
-use crate::state::{Change, TableSchema};
+use crate::state::{Change, TableSchema, V1};
 
 /// Decodes a block.
 pub struct BlockReader {

@@ -1,32 +1,15 @@
 //! State files of version 1 (`docs/formats/state-v1.md`). They have one table per step, whose entries merge and go by
 //! the start of a window. They are read, but not written any more.
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::SchemaRef;
 use serde::Deserialize;
 
 use super::footer::{Block, ChunkOfBlock, Footer};
-use crate::failure::Result;
-use crate::state::Entries;
 
 /// The `format` of version 1.
 pub const STATE_V1: &str = "weir.state/v1";
 /// The first two columns of a block are this one and [`WINDOW_START`].
 pub const KEY_GROUP: &str = "key_group";
 pub const WINDOW_START: &str = "window_start";
-
-/// The columns of a step's table in a block of version 1, and their conversion to today's entries.
-pub trait V1: Send + Sync {
-    /// A block's columns: [`KEY_GROUP`], [`WINDOW_START`], then keys and values.
-    fn schema(&self) -> &SchemaRef;
-    /// Whether older files may lack the column at this index. The column is null then.
-    fn may_lack(&self, column: usize) -> bool;
-    /// The entries of columns that have this schema.
-    ///
-    /// # Errors
-    /// A bug, if the columns are not those of the schema.
-    fn entries(&self, columns: Vec<ArrayRef>) -> Result<Entries>;
-}
 
 /// Decodes a footer of version 1 into today's type.
 pub(super) fn decode(encoded: &[u8]) -> serde_json::Result<Footer> {
@@ -69,5 +52,5 @@ pub(super) fn decode(encoded: &[u8]) -> serde_json::Result<Footer> {
             chunks,
         }
     });
-    Ok(Footer::of_v1(blocks.collect()))
+    Ok(Footer::former(STATE_V1, blocks.collect()))
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 use tokio::task::spawn_blocking;
 
-use super::StepTable;
 use super::reading::{self, OpenFile, Rows};
 use super::writing::Output;
 use crate::checkpoint::layout::StateName;
@@ -14,6 +13,7 @@ use crate::checkpoint::manifest::StateFile;
 use crate::checkpoint::state_files::StateFiles;
 use crate::failure::{Failure, Result};
 use crate::state::Merge;
+use crate::state::StepTable;
 use crate::state::file::BATCH_BYTES;
 
 /// Bytes of a run that are fetched at a time, unless one chunk is larger.

@@ -18,7 +18,7 @@ use self::compaction::{Compacted, Compaction};
 pub use self::reading::Restorable;
 use self::writing::Output;
 use super::change::Change;
-use super::schema::TableSchema;
+use super::schema::StepTable;
 use crate::checkpoint::layout::{COMPACTED_FROM, StateName};
 use crate::checkpoint::manifest::{StateFile, TableInFile};
 use crate::checkpoint::state_files::StateFiles;
@@ -28,15 +28,6 @@ use crate::memory::Memory;
 /// Bytes of a change, uncompressed, for which a file of its own is worthwhile. They take some 20 ms to encode, and
 /// about as long to send as one request takes.
 const STRETCH_BYTES: usize = 8 << 20;
-
-/// A table of a keyed step. The log numbers tables by their index in a list of these, in the changes that it writes, in
-/// the entries that it reads back, and in the horizons.
-#[derive(Clone)]
-pub struct StepTable {
-    /// The step's name, by which files name the step's rows.
-    pub step: String,
-    pub schema: Arc<TableSchema>,
-}
 
 /// The list of files, oldest first, and the compaction under way.
 pub struct StateLog {

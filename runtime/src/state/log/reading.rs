@@ -7,10 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use super::StepTable;
 use crate::checkpoint::manifest::StateFile;
 use crate::checkpoint::state_files::StateFiles;
 use crate::failure::{Failure, Result};
+use crate::state::StepTable;
 use crate::state::file::{self as state_file, Block, BlockReader, Chunk, Footer, Tail};
 use crate::state::{Change, TableSchema};
 

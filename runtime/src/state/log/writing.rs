@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::StepTable;
 use crate::VERSION;
 use crate::checkpoint::layout::StateName;
 use crate::checkpoint::manifest::{StateFile, TableInFile};
 use crate::checkpoint::state_files::{NewFile, StateFiles};
 use crate::failure::Result;
 use crate::state::Change;
+use crate::state::StepTable;
 use crate::state::file::{self as state_file, Block};
 
 /// The extension of state files: `state/<name>.state`.

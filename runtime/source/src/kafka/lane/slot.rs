@@ -6,10 +6,10 @@ use weir_base::clock::steady;
 use weir_base::failure::{Failure, Result};
 use weir_plan::ids::TopicPartition;
 
-use super::super::Position;
-use super::super::fault::{self, PartitionFault};
+use super::super::fault::{self, Answer, PartitionFault};
 use super::super::native::{Headers, Message};
-use super::unreadable::{Answer, Unreadable};
+use super::super::position::Position;
+use super::unreadable::Unreadable;
 use super::{LaneEvent, Record, Taken};
 
 pub(super) struct Slot {

@@ -11,6 +11,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::fault::Answer;
+
 /// How often the same offset is read again before its batch counts as unreadable. The network may have damaged the
 /// bytes, and by the next attempt another replica may lead.
 pub(super) const TRIES: u32 = 3;
@@ -20,17 +22,6 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// may be shorter than it was. The fetch itself goes on, because its answer may stand in the lane's queue behind much
 /// else.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-
-/// What the first event after a fetch says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Answer {
-    /// A record or the end of the partition arrived.
-    Readable,
-    /// There was no record before the batch that begins at `base`, and that batch can't be read.
-    Broken { base: i64 },
-    /// The broker itself can't read this part of the log. It does not say how far that part reaches.
-    Refused,
-}
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]

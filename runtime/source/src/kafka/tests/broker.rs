@@ -13,6 +13,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use weir_base::failure::Remedy;
 use weir_plan::plan::{KafkaSource, OnLostOffsets, StartFrom};
 
+use crate::kafka::position::absolute;
 use crate::kafka::*;
 
 const SOON: Duration = Duration::from_secs(60);
