@@ -18,7 +18,7 @@ pub const BAD_INPUT: u8 = 2;
 /// A document, and another one to merge over it.
 #[derive(Debug, Args)]
 pub struct DocumentArgs {
-    /// The StreamPipeline document, in YAML.
+    /// The StreamPipeline document, in YAML; `-` for standard input.
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     pub file: PathBuf,
     /// Another document to merge over FILE, for example with the settings of this machine.
@@ -152,7 +152,11 @@ const READ_BYTES_MAX: u64 = 2 << 20;
 
 fn read(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(READ_BYTES_MAX).read_to_end(&mut bytes));
+    let mut read_all = |from: &mut dyn Read| from.take(READ_BYTES_MAX).read_to_end(&mut bytes);
+    let read = match path.to_str() {
+        Some("-") => read_all(&mut std::io::stdin()),
+        _ => std::fs::File::open(path).and_then(|mut file| read_all(&mut file)),
+    };
     read.map_err(|e| format!("{}: {e}", path.display()))?;
     String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();

@@ -54,6 +54,17 @@ fn arguments_that_are_wrong() {
     insta::assert_snapshot!(answers);
 }
 
+/// As `helm template … | weir validate -f -` does.
+#[test]
+fn a_document_may_come_by_standard_input() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let document = std::fs::File::open(root.join("examples/rides.yaml")).unwrap();
+    let mut weir = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let out = weir.args(["validate", "-f", "-"]).stdin(document).output().unwrap();
+    let said = String::from_utf8(out.stdout).unwrap();
+    assert!(out.status.success() && said.starts_with("-: valid: 1 source(s)"), "{said}");
+}
+
 /// Each example, with what is laid over it.
 const EXAMPLES: [&[&str]; 5] = [
     &["examples/rides.yaml"],

@@ -48,11 +48,11 @@ pub struct Column {
 }
 
 impl DataType {
-    /// Reads a DDL type name such as `bigint` or `array<struct<a: int, b: string not null>>`: write case and spaces do
-    /// not matter.
+    /// Parses a DDL type name such as `bigint` or `array<struct<a: int, b: string not null>>`. Case and spaces do not
+    /// matter.
     ///
     /// # Errors
-    /// One sentence that says what was found and what.
+    /// One sentence that says what was found and what to write.
     pub fn parse(text: &str) -> Result<Self, String> {
         ddl::parse(text)
     }

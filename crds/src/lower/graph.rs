@@ -76,6 +76,12 @@ fn find(spec: &Spec, from: &str, path: &Path, out: &mut Findings) -> Option<(Inp
     if let Some(output) = there_are.iter().find(|there| there.name() == output) {
         return Some((input, *output));
     }
+    // What a step without keys rejects leaves by its source, unless a keyed step comes before it.
+    let has_rejected = match input {
+        Input::Source(_) => true,
+        Input::Step(i) => step::operation(&spec.steps[i]).is_none_or(|(_, step)| step.is_keyed()),
+    };
+    let there_are: Vec<_> = there_are.into_iter().filter(|there| *there != Output::Rejected || has_rejected).collect();
     let right = match nearest(output, there_are.iter().map(|there| there.name())) {
         Some(near) => vec![format!("{name}.{near}")],
         None => there_are.iter().map(|there| format!("{name}.{there}")).collect(),

@@ -231,7 +231,11 @@ fn event_time(
     let clocks =
         [event_time.expr.is_some(), event_time.kafka_timestamp.is_some(), event_time.processing_time.is_some()];
     out.exactly_one(at, unions::CLOCKS, &clocks);
-    out.not_yet(at, "kafkaTimestamp", event_time.kafka_timestamp.as_ref());
+    if event_time.kafka_timestamp.is_some() {
+        let message = "not supported yet: write metadataColumns: [{name: kafka_time, field: Timestamp}] in `kafka`, \
+                       and expr: kafka_time here";
+        out.add(&at.field("kafkaTimestamp"), message);
+    }
     out.not_yet(at, "processingTime", event_time.processing_time.as_ref());
     let delay = match &event_time.watermark_delay {
         Some(delay) => out.duration(&at.field("watermarkDelay"), delay, "0s", "99999h"),

@@ -60,9 +60,9 @@ pub(super) fn add(spec: &mut Value) {
     }
 }
 
-/// Group columns were texts once. Where an element has the type of an object, an API server that holds such a text
-/// can't apply anything to its document, not even a status. So the elements have no type for one release, and it is the
-/// operator that refuses a text.
+/// Removes the type of group columns from the schema for one release. They were texts once. If the schema said that
+/// they are objects, an API server that stores a document with such texts could not apply anything to it, not even a
+/// status. The operator refuses the texts instead.
 fn take_group_columns_as_texts(spec: &mut Value) {
     if let Some(Value::Object(column)) = find(spec, &["steps", "[]", "aggregate", "groupBy", "[]"]) {
         column.remove("type");

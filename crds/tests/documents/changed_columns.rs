@@ -31,7 +31,7 @@ fn added_columns_stand_behind_the_inputs_or_in_place_of_one() {
 #[test]
 fn wrong_changes_of_columns_and_outputs() {
     let topic = told(&[
-        // As in Spark: `withColumns` computes all of them over what came in.
+        // As in Spark, where `withColumns` computes all columns from the input.
         (
             "an added column does not see another one",
             &[&[(MAP, "addColumns: [{name: dear, expr: price > 9}, {name: cheap, expr: not dear}]")]],

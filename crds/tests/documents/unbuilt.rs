@@ -3,7 +3,8 @@
 use crate::right::said;
 
 const WINDOW: (&str, &str) = ("window: {tumbling: {size: 5m}}", "window: {session: {gap: 30m}}");
-const NO_SESSIONS: &str = "spec.steps[1].aggregate.window.session: not supported yet; leave it out";
+const NO_SESSIONS: &str =
+    "spec.steps[1].aggregate.window.session: not supported yet: write tumbling: {size: 5m} in its place";
 
 #[test]
 fn the_columns_of_an_aggregate_whose_window_is_unbuilt_are_known_behind_it() {

@@ -204,6 +204,9 @@ pub(super) fn is_choice(expr: &Expr) -> bool {
 }
 
 fn refuse_function(function: &Function) -> ControlFlow<String> {
+    if column_named_as(function).is_some() {
+        return ControlFlow::Continue(());
+    }
     let name = function.name.to_string();
     let is_aggregate = AGGREGATES.iter().any(|a| name.eq_ignore_ascii_case(a));
     if function.over.is_some() {
@@ -287,8 +290,11 @@ impl VisitorMut for Rewriter {
             }
             // The parser takes these names for functions of SQL; here they can only be columns.
             Expr::Function(function) => {
-                if let Some(name) = column_named_as(function) {
-                    *expr = Expr::Identifier(name.clone());
+                if let Some(mut names) = column_named_as(function) {
+                    *expr = match names.len() {
+                        1 => Expr::Identifier(names.remove(0)),
+                        _ => Expr::CompoundIdentifier(names),
+                    };
                 }
             }
             // In `s['a'].b`, the planner accepts the field name behind the brackets only as a string.
@@ -319,12 +325,16 @@ impl VisitorMut for Rewriter {
 }
 
 /// The name in a call without parentheses that is the name of a column: `user` is a common one.
-fn column_named_as(function: &Function) -> Option<&Ident> {
-    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
+fn column_named_as(function: &Function) -> Option<Vec<Ident>> {
+    let ident = |part: &ObjectNamePart| match part {
+        ObjectNamePart::Identifier(name) => Some(name.clone()),
+        ObjectNamePart::Function(_) => None,
+    };
+    let names: Vec<_> = function.name.0.iter().map(ident).collect::<Option<_>>()?;
     let is_such = ["user", "current_user", "session_user", "current_catalog"]
         .iter()
-        .any(|such| name.value.eq_ignore_ascii_case(such));
-    (matches!(function.args, FunctionArguments::None) && is_such).then_some(name)
+        .any(|such| names.last().is_some_and(|name| name.value.eq_ignore_ascii_case(such)));
+    (matches!(function.args, FunctionArguments::None) && is_such).then_some(names)
 }
 
 /// Puts the names behind a column that was taken for a function to it, as the parser does for other columns:

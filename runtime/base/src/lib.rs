@@ -1,5 +1,5 @@
-//! What every part of the data plane stands on: failures sorted by remedy, retries, the memory that there is, object
-//! stores, clocks and randomness, and places at which tests stop or kill the process.
+//! What every part of the data plane builds on: failures sorted by remedy, retries, the memory limit, object stores,
+//! clocks and randomness, and points at which tests stop or kill the process.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests play the clock and draw as they like"))]
 
 mod allocator;

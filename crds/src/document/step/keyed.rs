@@ -20,7 +20,7 @@ pub struct Deduplicate {
     pub key: Vec<String>,
     /// How far apart in event time duplicates may be, as a duration: 1h.
     pub within: Duration,
-    /// Which one goes on. Arrival (the default): the one that is read first. EventTime: the earliest, once the
+    /// Which row is kept. Arrival (the default): the one that is read first. EventTime: the earliest, once the
     /// watermark has passed it.
     pub order: Option<Order>,
 }

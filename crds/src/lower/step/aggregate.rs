@@ -130,7 +130,8 @@ fn window(window: Option<&document::Window>, at: &Path, out: &mut Findings) -> O
             "calendar" if is_there => {
                 out.add(&at.field(kind), format!("not supported yet; leave it out; {LOCAL_DAYS}"))
             }
-            _ => out.not_yet(at, kind, is_there.then_some(&())),
+            _ if is_there => out.add(&at.field(kind), "not supported yet: write tumbling: {size: 5m} in its place"),
+            _ => {}
         }
     }
     let (tumbling, at) = (window.tumbling.as_ref()?, at.field("tumbling"));

@@ -280,27 +280,21 @@ fn go_together(fields: &[Field], pattern: &str) -> Result<(), String> {
             ));
         }
     }
-    // Spark takes January where the month is missing, so that 31/12/2026 read by `dd/mm/yyyy` is a day in January.
-    let has_hour = [Field::Hour, Field::ClockHour, Field::HalfDayHour, Field::HalfDayClockHour].into_iter().any(has);
-    let lacks_month = has(Field::Year) && has(Field::Day) && !has(Field::Month);
-    if has(Field::Minute) && (!has_hour || lacks_month) {
+    // Spark takes January where the month is missing, so 31/12/2026 read by `dd/mm/yyyy` would be a day in January.
+    let place = |field| fields.iter().position(|other| field == *other);
+    let hour = [Field::Hour, Field::ClockHour, Field::HalfDayHour, Field::HalfDayClockHour].into_iter().find_map(place);
+    let lacks_month = has(Field::Year) && !has(Field::Month) && !has(Field::DayOfYear);
+    let are_swapped = hour.is_some() && place(Field::Minute) < hour && hour < place(Field::Month);
+    if has(Field::Minute) && (lacks_month || are_swapped) {
         let instead = habits::of_months_and_minutes(pattern).map(|instead| format!(": write {}", quoted(instead)));
         return Err(format!(
-            "the pattern {} has `m`, a minute, without {}; `M` is a month{}",
+            "the pattern {} has minutes, `m`, where a month, `M`, should be{}",
             quoted(pattern),
-            if has_hour { "a month" } else { "an hour" },
             instead.unwrap_or_default()
         ));
     }
-    if lacks_month {
+    if lacks_month && has(Field::Day) {
         return Err(format!("the pattern {} has a day and a year, and no month: write `MM` too", quoted(pattern)));
-    }
-    if (has(Field::HalfDayHour) || has(Field::HalfDayClockHour)) && !has(Field::HalfDay) {
-        return Err(format!(
-            "the pattern {} has an hour of half a day without `a`, AM or PM: write `HH` for the hours from 0 to 23, \
-             or add `a`",
-            quoted(pattern)
-        ));
     }
     if has(Field::DayOfYear) && (has(Field::Month) || has(Field::Day)) {
         return Err(format!(

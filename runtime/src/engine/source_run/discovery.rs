@@ -64,8 +64,8 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Looks again and again, at least `every` so often, for a source whose watermark is `delay` behind its records.
-    /// The start has looked at `complete_at`, before `now`.
+    /// Looks repeatedly, at least once per `every`, for a source whose watermark is `delay` behind its records. The
+    /// start has looked at `complete_at`, before `now`.
     #[must_use]
     pub fn new(
         input: Arc<KafkaInput>,

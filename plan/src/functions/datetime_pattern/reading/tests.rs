@@ -101,20 +101,14 @@ fn a_pattern_that_nothing_can_be_read_by_is_refused_with_its_place() {
             "`mm` at character 15 of the pattern `dd/mm/yyyy hh:mm:ss a` says again what the pattern has already; `m` is \
              a minute and `M` a month: write `dd/MM/yyyy hh:mm:ss a`",
         ),
-        (
-            "dd/mm/yyyy",
-            "the pattern `dd/mm/yyyy` has `m`, a minute, without an hour; `M` is a month: write `dd/MM/yyyy`",
-        ),
+        ("dd/mm/yyyy", "the pattern `dd/mm/yyyy` has minutes, `m`, where a month, `M`, should be: write `dd/MM/yyyy`"),
         (
             "dd/mm/yyyy HH:MM:ss",
-            "the pattern `dd/mm/yyyy HH:MM:ss` has `m`, a minute, without an hour; `M` is a month: write `dd/MM/yyyy",
+            "the pattern `dd/mm/yyyy HH:MM:ss` has minutes, `m`, where a month, `M`, should be: write `dd/MM/yyyy \
+             HH:mm:ss`",
         ),
-        ("dd yyyy HH:mm", "the pattern `dd yyyy HH:mm` has `m`, a minute, without a month; `M` is a month"),
+        ("dd yyyy HH:mm", "the pattern `dd yyyy HH:mm` has minutes, `m`, where a month, `M`, should be"),
         ("dd yyyy", "the pattern `dd yyyy` has a day and a year, and no month: write `MM` too"),
-        (
-            "dd/MM/yyyy hh:mm",
-            "the pattern `dd/MM/yyyy hh:mm` has an hour of half a day without `a`, AM or PM: write `HH`",
-        ),
         ("yyyyMMddHHmmssSSS", "`SSS` at character 15 of the pattern `yyyyMMddHHmmssSSS` follows digits of any number"),
         ("dMMyyyy", "`yyyy` at character 4 of the pattern `dMMyyyy` follows digits of any number"),
         ("DDD", "the pattern `DDD` has `D`, which needs a year: write `yyyy` too"),

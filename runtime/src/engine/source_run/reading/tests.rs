@@ -109,10 +109,12 @@ fn only_leaders_of_partitions_that_have_been_quiet_for_long_are_asked() {
     let mut reading = reading([None, None]);
     let now = Instant::now();
     let since = |at_end_since| PartitionReport { at_end_since: Some(at_end_since), ..report(1, 10, None, true) };
-    reading.take_in(vec![report(0, 11, Some(READ), false), since(now)], now);
+    // The other partition has been read a moment later.
+    let read_at = now + Duration::from_millis(1);
+    reading.take_in(vec![report(0, 11, Some(READ), false), since(now)], read_at);
     assert_eq!(reading.quiet(now), []);
     assert_eq!(reading.quiet(now + IDLE_AFTER), [id(1)]);
-    reading.take_in(vec![PartitionReport { is_gone: true, ..since(now) }], now);
+    reading.take_in(vec![PartitionReport { is_gone: true, ..since(now) }], read_at);
     assert_eq!(reading.quiet(now + IDLE_AFTER), [], "a topic that is gone has no leader");
     reading.judge(now + IDLE_AFTER, &Ends::new());
     assert_eq!(reading.idle(), [false, true]);
