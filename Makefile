@@ -59,7 +59,7 @@ test: build deps-test ## run every test that needs no cluster, with a real Kafka
 	tests/broker-tests $(CARGO) test $(PACKAGES) --quiet kafka::tests::broker:: -- --ignored || status=1; \
 	set +x; .ci/skipped "$(SKIPPED)"; exit $$status
 
-e2e: build ## run the tests on a whole cluster (kind, or the one of KUBECONFIG); FILTER=deploy runs some; KEEP=1 leaves it up
+e2e: build ## run the tests on a cluster (kind, or the one of KUBECONFIG); FILTER=deploy runs some; KEEP=1 leaves it up
 	@.ci/deps e2e
 	e2e/run $(FILTER)
 

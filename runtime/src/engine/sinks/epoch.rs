@@ -1,6 +1,6 @@
 //! The writers of one sink's open epoch. Encoding rows costs more than all else that happens to closed windows, so an
-//! epoch with many rows gets further writers, each a task of its own. An epoch with few rows keeps a single one, because
-//! each writer makes at least one data file.
+//! epoch with many rows gets further writers, each a task of its own. An epoch with few rows keeps a single one,
+//! because each writer makes at least one data file.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
