@@ -1,14 +1,12 @@
-//! Asks a runtime's pod for its progress. `runtime/src/observe/progress.rs` writes the answer; this module reads the
-//! parts that the status needs.
+//! Asks a runtime's pod for its progress.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::redirect::Policy;
-use serde::Deserialize;
+use weir_plan::report::{Hold, Report, Source};
 
 use crate::desired::pod::HTTP_PORT;
 
@@ -18,120 +16,11 @@ const DEADLINE: Duration = Duration::from_secs(3);
 /// image, so the pod may send anything.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// The report of the last epoch, or of the claim with which the process began.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Report {
-    /// The time of the epoch's clock.
-    pub timestamp: String,
-    pub batch_id: i64,
-    pub kind: Kind,
-    pub input_rows_per_second: f64,
-    pub processed_rows_per_second: f64,
-    pub event_time: EventTime,
-    pub state_operators: Vec<StateOperator>,
-    pub sources: Vec<Source>,
-    pub sinks: Vec<Sink>,
-    pub state_stored_bytes: i64,
-    pub totals: Totals,
-    /// The token of the last completed state action.
-    #[serde(default)]
-    pub state_action_token: Option<String>,
-    /// Missing in older runtimes.
-    pub pending: Option<Pending>,
-}
-
-/// Whether the runtime has committed anything since it started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum Kind {
-    Claim,
-    Data,
-}
-
-/// An epoch that is closed and not committed yet.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Pending {
-    pub since: String,
-    pub records: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Sink {
-    pub name: String,
-    pub table_version: Option<i64>,
-}
-
-/// Totals since the checkpoint began.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Totals {
-    /// Missing in older runtimes.
-    #[serde(default)]
-    pub tombstones_skipped: i64,
-    pub records_dropped: i64,
-    pub records_rejected: i64,
-    pub num_rows_dropped_by_watermark: i64,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct EventTime {
-    pub watermark: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StateOperator {
-    pub open_windows: i64,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Partition {
-    pub topic: String,
-    pub partition: i32,
-    /// Missing in runtimes before 0.1.
-    pub because: Option<String>,
-}
-
-type Offsets = BTreeMap<String, BTreeMap<String, i64>>;
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Source {
-    pub name: String,
-    /// Missing in older runtimes.
-    pub input_rows_per_second: Option<f64>,
-    pub watermark: Option<String>,
-    pub watermark_held_by: Option<Partition>,
-    pub end_offset: Offsets,
-    pub latest_offset: Offsets,
-}
-
-impl Report {
-    /// The source that holds back the pipeline's watermark, and its partition: the source with the least watermark.
-    #[must_use]
-    pub fn held_by(&self) -> Option<(&Source, &Partition)> {
-        let held = self.sources.iter().filter_map(|source| Some((source, source.watermark_held_by.as_ref()?)));
-        held.min_by_key(|(source, _)| source.watermark.as_ref().and_then(|text| text.parse::<Timestamp>().ok()))
-    }
-
-    /// Records between the last read offsets and the ends of the partitions.
-    #[must_use]
-    pub fn lag(&self) -> i64 {
-        let of = |source: &Source| -> i64 {
-            let latest = source
-                .latest_offset
-                .iter()
-                .flat_map(|(topic, partitions)| partitions.iter().map(move |(p, end)| (topic, p, end)));
-            latest
-                .map(|(topic, partition, latest)| {
-                    let read = source.end_offset.get(topic).and_then(|t| t.get(partition)).unwrap_or(latest);
-                    (latest - read).max(0)
-                })
-                .sum()
-        };
-        self.sources.iter().map(of).sum()
-    }
+/// The source that holds back the pipeline's watermark, and its partition: the source with the least watermark.
+#[must_use]
+pub fn held_by(report: &Report) -> Option<(&Source, &Hold)> {
+    let held = report.sources.iter().filter_map(|source| Some((source, source.watermark_held_by.as_ref()?)));
+    held.min_by_key(|(source, _)| source.watermark.as_ref().and_then(|text| text.parse::<Timestamp>().ok()))
 }
 
 /// Reads progress over HTTP. It sends requests only to the address that it was given, since the answer may come from

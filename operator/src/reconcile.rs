@@ -12,6 +12,7 @@ use kube::{Resource, ResourceExt};
 use serde_json::json;
 use weir_crds::places::{Place, places};
 use weir_crds::resource::{Severity, Status, StreamPipeline};
+use weir_plan::report::Kind;
 
 use crate::apply;
 use crate::claims::{Conflict, places_of};
@@ -25,7 +26,6 @@ use crate::events::tell;
 use crate::looks::{Applied, Look};
 use crate::observed::{Current, Observed, current};
 use crate::planner::words;
-use crate::progress::Kind;
 use crate::revision::Revision;
 use crate::rollback;
 use crate::runs::{self, Runs};

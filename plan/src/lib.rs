@@ -16,6 +16,7 @@ pub mod outputs;
 pub mod panics;
 pub mod plan;
 pub mod quote;
+pub mod report;
 pub mod stages;
 pub mod topics;
 pub mod types;

@@ -9,13 +9,14 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::SignedDuration;
 use weir_crds::resource::{ConditionType, Progress, Reason, Run, Severity, StreamPipeline, condition};
+use weir_plan::report::Kind;
 
 use super::facts::Facts;
 use super::pods;
 use super::pods::Trouble;
+
 use crate::desired::workload::job_of;
 use crate::error::{Cause, Error};
-use crate::progress::Kind;
 
 /// The time after which a commit is overdue; three intervals, if that is longer.
 const OVERDUE_MIN: Duration = Duration::from_secs(60);
@@ -242,7 +243,7 @@ fn watermark_advancing(facts: &Facts<'_>, progress: Option<&Progress>) -> Findin
     }
     let message = format!("the watermark has been {} for {} min", watermark.0, stands.as_mins());
     // The rate of the source that holds back the watermark: another source may be busy.
-    let holding = report.held_by().and_then(|(source, _)| source.input_rows_per_second);
+    let holding = crate::progress::held_by(report).map(|(source, _)| source.input_rows_per_second);
     let records_arrive = progress.input_rows_per_second > 0 && holding.is_none_or(|per_second| per_second > 0.0);
     match records_arrive {
         true => finding(

@@ -2,11 +2,11 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_crds::resource::{Status, StreamPipeline};
+use weir_plan::report::Report;
 
 use crate::desired::labels::Owner;
 use crate::error::Error;
 use crate::observed::Observed;
-use crate::progress::Report;
 use crate::runs::Runs;
 use crate::verdict::Verdict;
 

@@ -12,6 +12,7 @@ use weir_crds::resource::{Progress, Run, Runtime, Status, StreamPipeline, TableV
 
 use crate::desired::workload::job_of;
 use crate::error::Error;
+use crate::progress::held_by;
 
 pub use events::events;
 pub use facts::Facts;
@@ -106,23 +107,28 @@ fn progress(facts: &Facts<'_>) -> Option<Progress> {
             before.and_then(|b| b.watermark_moved_at.clone())
         },
         watermark,
-        watermark_held_by: report.held_by().map(|(source, held)| {
-            let because = held.because.clone();
+        watermark_held_by: held_by(report).map(|(source, held)| {
+            let because = Some(held.because.to_string());
             WatermarkHold { source: source.name.clone(), topic: held.topic.clone(), partition: held.partition, because }
         }),
-        open_windows: report.state_operators.iter().map(|s| s.open_windows).sum(),
-        state_bytes: report.state_stored_bytes,
-        last_epoch: report.batch_id,
+        open_windows: count(report.state_operators.iter().map(|s| s.open_windows).sum()),
+        state_bytes: count(report.state_stored_bytes),
+        last_epoch: count(report.batch_id),
         last_commit,
         tables: report
             .sinks
             .iter()
             .filter_map(|s| Some(TableVersion { sink: s.name.clone(), version: s.table_version? }))
             .collect(),
-        tombstones: report.totals.tombstones_skipped,
-        dead_letters: report.totals.records_dropped + report.totals.records_rejected,
-        late_rows: report.totals.num_rows_dropped_by_watermark,
+        tombstones: count(report.totals.tombstones_skipped),
+        dead_letters: count(report.totals.records_dropped.saturating_add(report.totals.records_rejected)),
+        late_rows: count(report.totals.num_rows_dropped_by_watermark),
     })
+}
+
+/// A count for the status, which has signed numbers as Kubernetes does.
+fn count(reported: u64) -> i64 {
+    i64::try_from(reported).unwrap_or(i64::MAX)
 }
 
 #[allow(clippy::cast_possible_truncation)]

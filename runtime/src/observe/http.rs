@@ -9,9 +9,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use serde::Serialize;
 
-use super::progress::{Pending, Progress};
+use super::progress::Report;
 use super::shared::{Shared, lock};
 use crate::failure::{Failure, Result};
 
@@ -45,19 +44,10 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-/// The report of the last epoch, and what has come after it.
-#[derive(Serialize)]
-struct Report<'a> {
-    #[serde(flatten)]
-    progress: &'a Progress,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pending: Option<&'a Pending>,
-}
-
 async fn progress(State(shared): State<Arc<Shared>>) -> Response {
     let (latest, pending) = (lock(&shared.latest).clone(), lock(&shared.pending).clone());
     let Some(progress) = latest else { return StatusCode::NO_CONTENT.into_response() };
-    match serde_json::to_string(&Report { progress: &progress, pending: pending.as_ref() }) {
+    match serde_json::to_string(&Report { pending, ..progress.report }) {
         Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("encode progress: {e}")).into_response(),
     }

@@ -17,7 +17,7 @@ use weir_plan::Plan;
 use self::epoch_log::EpochLog;
 use self::metrics::Metrics;
 pub use self::metrics::log_line_dropped;
-use self::progress::{Pending, Progress, Source};
+use self::progress::Progress;
 use self::progress_file::ProgressFile;
 use self::shared::{Shared, lock};
 use crate::checkpoint::manifest::SourceProgress;
@@ -77,10 +77,10 @@ impl Observer {
     /// An epoch is closed and about to be committed, however long that takes. `latest` has the partitions' ends.
     pub fn closed(&self, sources: &[SourceProgress], clock_us: i64, latest: &LatestOffsets) {
         for source in sources {
-            self.shared.metrics.closed(&Source::of(source, latest));
+            self.shared.metrics.closed(&progress::source_of(source, latest));
         }
         *lock(&self.shared.pending) =
-            Some(Pending::new(clock_us, sources.iter().map(|source| source.counts.read).sum()));
+            Some(progress::pending(clock_us, sources.iter().map(|source| source.counts.read).sum()));
     }
 
     /// An epoch is closed. Even one that takes in nothing, and is not committed, may find another partition or reason:
@@ -120,7 +120,7 @@ impl Observer {
             progress.set_held_by(source, hold.as_ref());
         }
         if let Some(file) = &mut self.progress_file {
-            let json = serde_json::to_string(&progress).map_err(|e| Failure::bug(format!("progress: {e}")))?;
+            let json = serde_json::to_string(&progress.report).map_err(|e| Failure::bug(format!("progress: {e}")))?;
             // A full disk under the progress file is no reason to stop.
             if let Err(error) = file.add(&json) {
                 tracing::warn!(epoch = progress.batch_id, "the progress file lacks this epoch: {error}");

@@ -1,16 +1,18 @@
-//! The progress report of one epoch, under the names of Spark's `StreamingQueryProgress` where they fit.
+//! Makes the report of an epoch ([`weir_plan::report`]) from its manifest.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat};
-use serde::Serialize;
 use weir_plan::Plan;
+use weir_plan::report::{DurationMs, EventTime, Hold, Kind, Offsets, Sink, StateOperator, Totals};
+pub use weir_plan::report::{Pending, Report, Source};
 
-use crate::checkpoint::manifest::{Kind, Manifest, PartitionProgress, SourceProgress};
+use crate::checkpoint::manifest::{self, Manifest, PartitionProgress, SourceProgress};
 use crate::checkpoint::totals::{self, SourceTotals};
 use crate::engine::source_run::LatestOffsets;
-use crate::engine::source_run::hold::{Hold, hold};
+use crate::engine::source_run::hold::hold;
 use crate::sink::SinkStatus;
 
 /// How long the parts of an epoch took. All are zero for a claim.
@@ -49,148 +51,36 @@ impl Durations {
     }
 }
 
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// What the driver tells of an epoch: the report, and what only the metrics show.
+#[derive(Debug, Clone)]
 pub struct Progress {
-    /// The lineage of the checkpoint.
-    pub id: String,
-    /// An id of this process.
-    pub run_id: String,
-    pub name: String,
-    /// The epoch's clock, RFC 3339.
-    pub timestamp: String,
-    /// The number of the epoch.
-    pub batch_id: u64,
-    /// `Claim` means that nothing was committed since the process started.
-    pub kind: Kind,
-    pub num_input_rows: u64,
-    pub input_rows_per_second: f64,
-    pub processed_rows_per_second: f64,
-    pub duration_ms: DurationMs,
-    pub event_time: EventTime,
-    pub state_operators: Vec<StateOperator>,
-    pub sources: Vec<Source>,
-    pub sinks: Vec<Sink>,
-    pub rows_filtered: u64,
-    /// Heap memory of open windows, in bytes.
-    pub state_memory_bytes: u64,
-    /// Bytes of the state files that the checkpoint refers to.
-    pub state_stored_bytes: u64,
-    pub totals: Totals,
+    pub report: Report,
     /// `durationMs.triggerExecution` to the microsecond: a commit to a local table takes less than a millisecond.
-    #[serde(skip)]
     pub took: Duration,
     /// The sums that the metrics are set to.
-    #[serde(skip)]
     pub counters: totals::Totals,
-    /// The token of the last `spec.stateAction` that was done.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub state_action_token: Option<String>,
 }
 
-/// Sums over all epochs of the checkpoint. They are exact, whatever process committed the epochs.
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Totals {
-    pub epochs: u64,
-    pub num_input_rows: u64,
-    /// Records without a value that were skipped.
-    pub tombstones_skipped: u64,
-    pub records_dropped: u64,
-    pub records_rejected: u64,
-    pub records_lost: u64,
-    pub records_unreadable: u64,
-    pub num_rows_dropped_by_watermark: u64,
-}
+impl Deref for Progress {
+    type Target = Report;
 
-impl Totals {
-    fn of(totals: &totals::Totals) -> Self {
-        let SourceTotals { counts, lost, unreadable } = totals.of_sources();
-        Self {
-            epochs: totals.epochs,
-            num_input_rows: counts.read,
-            tombstones_skipped: counts.tombstones,
-            records_dropped: counts.dropped,
-            records_rejected: counts.rejected,
-            records_lost: lost,
-            records_unreadable: unreadable,
-            num_rows_dropped_by_watermark: totals.rows_late(),
-        }
+    fn deref(&self) -> &Report {
+        &self.report
     }
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DurationMs {
-    pub read: u64,
-    pub busy: u64,
-    pub compute: u64,
-    pub upload: u64,
-    pub commit: u64,
-    /// From the close of the epoch to its commit.
-    pub trigger_execution: u64,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct EventTime {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub watermark: Option<String>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StateOperator {
-    pub operator_name: String,
-    /// Groups in open windows.
-    pub num_rows_total: u64,
-    pub num_rows_in: u64,
-    pub num_rows_out: u64,
-    pub num_rows_dropped_by_watermark: u64,
-    pub open_windows: u64,
-}
-
-/// Offsets by topic and partition, as Spark's Kafka source writes them.
-pub type Offsets = BTreeMap<String, BTreeMap<String, i64>>;
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Source {
-    pub name: String,
-    pub description: String,
-    pub start_offset: Offsets,
-    pub end_offset: Offsets,
-    /// The ends of the partitions, as far as the client knows them.
-    pub latest_offset: Offsets,
-    pub num_input_rows: u64,
-    pub input_rows_per_second: f64,
-    pub records_decoded: u64,
-    pub tombstones_skipped: u64,
-    pub records_dropped: u64,
-    /// Records that left through the output `Rejected`.
-    pub records_rejected: u64,
-    /// Offsets that Kafka no longer had when they were next to be read.
-    pub records_lost: u64,
-    /// Offsets whose batches could not be read.
-    pub records_unreadable: u64,
-    pub bytes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub watermark: Option<String>,
-    /// The partition whose watermark is the source's: the least of those that are not idle.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub watermark_held_by: Option<Hold>,
-    #[serde(skip)]
-    pub watermark_us: Option<i64>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Sink {
-    pub name: String,
-    pub description: String,
-    /// The version of the table after this epoch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub table_version: Option<i64>,
-    pub num_output_rows: u64,
+fn totals_of(totals: &totals::Totals) -> Totals {
+    let SourceTotals { counts, lost, unreadable } = totals.of_sources();
+    Totals {
+        epochs: totals.epochs,
+        num_input_rows: counts.read,
+        tombstones_skipped: counts.tombstones,
+        records_dropped: counts.dropped,
+        records_rejected: counts.rejected,
+        records_lost: lost,
+        records_unreadable: unreadable,
+        num_rows_dropped_by_watermark: totals.rows_late(),
+    }
 }
 
 impl Progress {
@@ -218,13 +108,16 @@ impl Progress {
             table_version: status.get(&sink.name).and_then(|status| status.table_version),
             num_output_rows: manifest.committables.iter().filter(|c| c.sink == sink.name).map(|c| c.rows).sum(),
         });
-        Self {
+        let report = Report {
             id: manifest.lineage.clone(),
             run_id: manifest.writer.nonce.clone(),
             name: plan.pipeline.clone(),
             timestamp: rfc3339(manifest.clock_us).unwrap_or_default(),
             batch_id: manifest.epoch.0,
-            kind: manifest.kind,
+            kind: match manifest.kind {
+                manifest::Kind::Claim => Kind::Claim,
+                manifest::Kind::Data => Kind::Data,
+            },
             num_input_rows: rows,
             input_rows_per_second: took.input_rate(rows),
             processed_rows_per_second: took.processing_rate(rows),
@@ -241,104 +134,68 @@ impl Progress {
             sources: manifest
                 .sources
                 .iter()
-                .map(|s| Source { input_rows_per_second: took.input_rate(s.counts.read), ..Source::of(s, latest) })
+                .map(|s| Source { input_rows_per_second: took.input_rate(s.counts.read), ..source_of(s, latest) })
                 .collect(),
             sinks: sinks.collect(),
             rows_filtered: manifest.sources.iter().map(|s| s.counts.filtered).sum(),
             state_memory_bytes: state_bytes as u64,
             state_stored_bytes: manifest.tasks.iter().flat_map(|t| &t.state).map(|f| f.bytes).sum(),
-            totals: Totals::of(&manifest.totals),
-            took: took.decide(),
-            counters: manifest.totals.clone(),
+            totals: totals_of(&manifest.totals),
             state_action_token: manifest.state_action.as_ref().map(|done| done.token.clone()),
-        }
+            pending: None,
+        };
+        Self { report, took: took.decide(), counters: manifest.totals.clone() }
     }
 
     /// Sets what holds the watermark of a source.
     pub fn set_held_by(&mut self, source: &str, hold: Option<&Hold>) {
-        for source in self.sources.iter_mut().filter(|s| s.name == source) {
+        for source in self.report.sources.iter_mut().filter(|s| s.name == source) {
             source.watermark_held_by = hold.cloned();
         }
     }
-
-    /// Records between what was read and the ends of the partitions.
-    #[must_use]
-    pub fn lag(&self) -> i64 {
-        self.sources.iter().flat_map(Source::lag_by_partition).map(|(_, _, lag)| lag).sum()
-    }
 }
 
-impl Source {
-    #[must_use]
-    pub fn of(s: &SourceProgress, latest: &LatestOffsets) -> Self {
-        let latest = latest.get(&s.name).map_or(&[][..], Vec::as_slice);
-        let offsets = |of: &dyn Fn(usize) -> Option<i64>| {
-            let mut all = Offsets::new();
-            for (i, p) in s.partitions.iter().enumerate() {
-                if let Some(offset) = of(i) {
-                    all.entry(p.topic.clone()).or_default().insert(p.partition.to_string(), offset);
-                }
+/// The report of a source.
+#[must_use]
+pub fn source_of(s: &SourceProgress, latest: &LatestOffsets) -> Source {
+    let latest = latest.get(&s.name).map_or(&[][..], Vec::as_slice);
+    let offsets = |of: &dyn Fn(usize) -> Option<i64>| {
+        let mut all = Offsets::new();
+        for (i, p) in s.partitions.iter().enumerate() {
+            if let Some(offset) = of(i) {
+                all.entry(p.topic.clone()).or_default().insert(p.partition.to_string(), offset);
             }
-            all
-        };
-        let topics: std::collections::BTreeSet<_> = s.partitions.iter().map(|p| p.topic.as_str()).collect();
-        Self {
-            name: s.name.clone(),
-            description: format!("kafka[{}]", topics.into_iter().collect::<Vec<_>>().join(",")),
-            start_offset: offsets(&|i| Some(s.partitions[i].start)),
-            end_offset: offsets(&|i| Some(s.partitions[i].end)),
-            latest_offset: offsets(&|i| latest.get(i).copied().flatten()),
-            num_input_rows: s.counts.read,
-            input_rows_per_second: 0.0,
-            records_decoded: s.counts.decoded,
-            tombstones_skipped: s.counts.tombstones,
-            records_dropped: s.counts.dropped,
-            records_rejected: s.counts.rejected,
-            records_lost: s.partitions.iter().map(PartitionProgress::lost_count).sum(),
-            records_unreadable: s.partitions.iter().map(PartitionProgress::unreadable_count).sum(),
-            bytes: s.counts.bytes,
-            // A manifest does not say if a transaction is open; whoever reads the topic reports it
-            // (`Observer::watermark_held_by`).
-            watermark: s.watermark_after_us.and_then(rfc3339),
-            watermark_held_by: hold(s, |_| None),
-            watermark_us: s.watermark_after_us,
         }
-    }
-
-    /// Topic, partition and lag, only for partitions whose end is known.
-    pub fn lag_by_partition(&self) -> impl Iterator<Item = (&str, &str, i64)> {
-        self.lag_behind(&self.end_offset)
-    }
-
-    /// Like [`Self::lag_by_partition`], while the epoch is not committed.
-    pub fn lag_before_commit(&self) -> impl Iterator<Item = (&str, &str, i64)> {
-        self.lag_behind(&self.start_offset)
-    }
-
-    fn lag_behind<'a>(&'a self, reached: &'a Offsets) -> impl Iterator<Item = (&'a str, &'a str, i64)> {
-        self.latest_offset.iter().flat_map(move |(topic, partitions)| {
-            partitions.iter().map(move |(partition, latest)| {
-                let reached = reached.get(topic).and_then(|p| p.get(partition)).copied().unwrap_or(*latest);
-                (topic.as_str(), partition.as_str(), (latest - reached).max(0))
-            })
-        })
+        all
+    };
+    let topics: std::collections::BTreeSet<_> = s.partitions.iter().map(|p| p.topic.as_str()).collect();
+    Source {
+        name: s.name.clone(),
+        description: format!("kafka[{}]", topics.into_iter().collect::<Vec<_>>().join(",")),
+        start_offset: offsets(&|i| Some(s.partitions[i].start)),
+        end_offset: offsets(&|i| Some(s.partitions[i].end)),
+        latest_offset: offsets(&|i| latest.get(i).copied().flatten()),
+        num_input_rows: s.counts.read,
+        input_rows_per_second: 0.0,
+        records_decoded: s.counts.decoded,
+        tombstones_skipped: s.counts.tombstones,
+        records_dropped: s.counts.dropped,
+        records_rejected: s.counts.rejected,
+        records_lost: s.partitions.iter().map(PartitionProgress::lost_count).sum(),
+        records_unreadable: s.partitions.iter().map(PartitionProgress::unreadable_count).sum(),
+        bytes: s.counts.bytes,
+        // A manifest does not say if a transaction is open; whoever reads the topic reports it
+        // (`Observer::watermark_held_by`).
+        watermark: s.watermark_after_us.and_then(rfc3339),
+        watermark_held_by: hold(s, |_| None),
+        watermark_us: s.watermark_after_us,
     }
 }
 
-/// An epoch that was closed and is not committed yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Pending {
-    /// The epoch's clock, RFC 3339.
-    pub since: String,
-    /// The records that it read.
-    pub records: u64,
-}
-
-impl Pending {
-    #[must_use]
-    pub fn new(clock_us: i64, records: u64) -> Self {
-        Self { since: rfc3339(clock_us).unwrap_or_default(), records }
-    }
+/// The report of an epoch that is closed and not committed yet.
+#[must_use]
+pub fn pending(clock_us: i64, records: u64) -> Pending {
+    Pending { since: rfc3339(clock_us).unwrap_or_default(), records }
 }
 
 fn ms(duration: Duration) -> u64 {
@@ -381,15 +238,8 @@ mod tests {
         let plan = fixtures::plan(vec![], vec![], sinks.into());
         let status = [("silver", Some(12)), ("rejected", Some(0)), ("late", None), ("gone", Some(5))];
         let status = status.map(|(sink, table_version)| (sink.to_owned(), SinkStatus { table_version })).into();
-        let told = serde_json::to_value(Progress::of(
-            &manifest,
-            &plan,
-            &Durations::default(),
-            0,
-            &LatestOffsets::new(),
-            &status,
-        ))
-        .unwrap();
+        let told = Progress::of(&manifest, &plan, &Durations::default(), 0, &LatestOffsets::new(), &status);
+        let told = serde_json::to_value(&told.report).unwrap();
         let expected = json!([
             {"name": "rejected", "description": "delta[s3://lake/rejected/rides]", "tableVersion": 0, "numOutputRows": 2},
             {"name": "silver", "description": "delta[s3://lake/silver/rides_agg]", "tableVersion": 12, "numOutputRows": 7},

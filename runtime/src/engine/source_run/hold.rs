@@ -1,28 +1,8 @@
 //! Which partition holds a source's watermark, and why. People ask this when they wait for windows to close. Pure.
 
-use serde::Serialize;
+pub use weir_plan::report::{Because, Hold};
 
 use crate::checkpoint::manifest::SourceProgress;
-
-/// The partition whose watermark is the source's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Hold {
-    pub topic: String,
-    pub partition: i32,
-    pub because: Because,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum Because {
-    /// Only an open transaction at the end of what can be read keeps the partition from being idle.
-    OpenTransaction,
-    /// The partition has been quiet for long, but its leader did not say in time that there is nothing more to read.
-    LeaderSilent,
-    /// No record of the partition was taken in yet, and it is not idle yet.
-    NotReadYet,
-    /// The records of the partition are the oldest.
-    Slowest,
-}
 
 /// The partition with the least watermark of those that are not idle; `None` if all are idle. `not_idle` says why a
 /// partition is not idle although it has been quiet for long.

@@ -194,7 +194,7 @@ impl Reading {
     /// What holds the watermark of the epoch that was closed last.
     #[must_use]
     pub fn held_by(&self, closed: &SourceProgress) -> Option<Hold> {
-        hold::hold(closed, |index| self.partitions[index].not_idle)
+        hold::hold(closed, |index| self.partitions[index].not_idle.clone())
     }
 
     /// Takes in what the lanes report of the epoch in hand, whose clock was read at `at`.

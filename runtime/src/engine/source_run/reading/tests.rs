@@ -130,7 +130,7 @@ fn a_leader_that_fell_silent_before_all_was_read_is_named_too() {
     let at = silent_since + IDLE_AFTER * 2;
     assert_eq!(reading.quiet(at), [id(0), id(1)]);
     reading.judge(at, &[end.clone()].into());
-    let because: Vec<_> = reading.partitions.iter().map(|p| (p.idle, p.not_idle)).collect();
+    let because: Vec<_> = reading.partitions.iter().map(|p| (p.idle, p.not_idle.clone())).collect();
     assert_eq!(
         because,
         [(false, Some(Because::LeaderSilent)), (false, None)],
