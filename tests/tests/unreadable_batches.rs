@@ -121,7 +121,7 @@ fn damaged_batches_stop_the_pipeline_or_are_left_out_alone_wherever_they_lie() {
         let killed = damaged.rig.start().fail_at("manifest.create.after", 1).run(RUN_LIMIT);
         assert!(killed.aborted(), "{}", killed.stderr);
         let exit = damaged.rig.finish();
-        assert!(exit.stderr.contains("is read again, for the 3. of 3 times"), "{}", exit.stderr);
+        assert!(exit.stderr.contains("Weir reads it again, attempt 3 of 3"), "{}", exit.stderr);
         damaged.assert_right();
         let last = exit.progress.last().unwrap();
         assert_eq!(last["totals"]["recordsUnreadable"], damaged.offsets(), "{last}");

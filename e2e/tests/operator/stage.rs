@@ -303,12 +303,15 @@ pub async fn runtime() -> IpAddr {
 
 /// A runtime as of [`runtime`], and how often it was asked.
 pub async fn counted_runtime() -> (IpAddr, Arc<AtomicU64>) {
-    let report = json!({
-        "timestamp": "2026-01-01T12:00:00Z", "batchId": 7, "kind": "Data", "inputRowsPerSecond": 0.0, "processedRowsPerSecond": 0.0, "eventTime": {},
-        "stateOperators": [], "sinks": [], "sources": [], "stateStoredBytes": 0,
-        "totals": {"recordsDropped": 0, "recordsRejected": 0, "numRowsDroppedByWatermark": 0},
-    })
-    .to_string();
+    // What a runtime wrote, without its source, step and sink.
+    let mut report: Value = serde_json::from_str(include_str!("../../../plan/fixtures/report.json")).unwrap();
+    report["timestamp"] = json!("2026-01-01T12:00:00Z");
+    report["batchId"] = json!(7);
+    report["eventTime"] = json!({});
+    for nodes in ["sources", "stateOperators", "sinks"] {
+        report[nodes] = json!([]);
+    }
+    let report = report.to_string();
     let (listener, ip) = listen().await;
     let asked = Arc::<AtomicU64>::default();
     let count = Arc::clone(&asked);

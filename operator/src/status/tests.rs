@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use weir_crds::resource::{Status, StreamPipeline};
-use weir_plan::report::{Because, Hold, Kind, Offsets, Pending, Report, Source};
+use weir_plan::report::{Because, Hold, Kind, Offsets, Report, Source};
 
 use super::{Facts, status};
 use crate::error::Error;
