@@ -1,6 +1,6 @@
 //! A sink that threads write to: all lanes that lead to it, or all workers. A task hands the batches of an epoch to the
-//! epoch's writers ([`super::epoch`]), as many at most as threads write to the sink. The queue before the task is
-//! bounded in bytes. A full queue stops the threads, and lanes that are stopped do not fetch.
+//! epoch's writers (`epoch.rs`), as many at most as threads write to the sink. The queue before the task is bounded in
+//! bytes. A full queue stops the threads, and lanes that are stopped do not fetch.
 //!
 //! The task ends in one of two ways. Either it fails: then it reports the reason before any thread can notice that it
 //! takes no more rows. Or all threads have dropped their inputs: then it ends without a reason, because the threads
