@@ -10,7 +10,7 @@ fn what_is_not_the_shape_of_a_document() {
             &[&[("where:", "wher:")], &[("checkpoint: {", "checkpoint: {interval: 5s, ")]],
         ),
         (
-            "a value of another type says what was found and what would be right",
+            "a value of another type says what was found and what to write instead",
             &[&[
                 ("from: rides", "from: 7"),
                 ("uri: s3://lake/silver", "uri: [x]"),

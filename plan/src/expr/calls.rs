@@ -1,13 +1,12 @@
 //! Finds calls of functions that do not exist, without the columns of the rows. When the columns are known, the planner
-//! finds such calls itself.
+//! finds such calls itself. Functions that people know from other languages are refused by the parser.
 
 use std::ops::ControlFlow;
 
-use datafusion_sql::sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Visit, Visitor};
+use datafusion_sql::sqlparser::ast::{Expr, Visit, Visitor};
 
 use super::ExprError;
 use super::context::CONTEXT;
-use super::habits;
 use super::message::no_such_function;
 
 pub(super) fn refuse_unknown_functions(parsed: &Expr) -> Result<(), ExprError> {
@@ -28,16 +27,6 @@ impl Visitor for Calls {
         if CONTEXT.has_function(&name) {
             return ControlFlow::Continue(());
         }
-        let why = habits::no_such_function(&name, &arguments(call));
-        ControlFlow::Break(why.unwrap_or_else(|| no_such_function(&name)))
+        ControlFlow::Break(no_such_function(&name))
     }
-}
-
-fn arguments(call: &Function) -> Vec<String> {
-    let FunctionArguments::List(list) = &call.args else { return Vec::new() };
-    let text = |arg: &FunctionArg| match arg {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.to_string()),
-        _ => None,
-    };
-    list.args.iter().filter_map(text).collect()
 }

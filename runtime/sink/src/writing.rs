@@ -20,8 +20,8 @@ pub trait Writers: Send + Sync {
     fn begin(&self, slot: &Slot) -> Result<Box<dyn EpochWriter>>;
 }
 
-/// What a writer gets for its epoch.
-#[derive(Debug, Clone)]
+/// What a sink's writers get for their epoch. Each sink has one of its own, since its writers share the buffer.
+#[derive(Debug)]
 pub struct Slot {
     /// The lineage and generation, for file names.
     pub label: String,

@@ -285,12 +285,14 @@ fn go_together(fields: &[Field], pattern: &str) -> Result<(), String> {
     let hour = [Field::Hour, Field::ClockHour, Field::HalfDayHour, Field::HalfDayClockHour].into_iter().find_map(place);
     let lacks_month = has(Field::Year) && !has(Field::Month) && !has(Field::DayOfYear);
     let are_swapped = hour.is_some() && place(Field::Minute) < hour && hour < place(Field::Month);
-    if has(Field::Minute) && (lacks_month || are_swapped) {
-        let instead = habits::of_months_and_minutes(pattern).map(|instead| format!(": write {}", quoted(instead)));
+    if has(Field::Minute)
+        && (lacks_month || are_swapped)
+        && let Some(instead) = habits::of_months_and_minutes(pattern)
+    {
         return Err(format!(
-            "the pattern {} has minutes, `m`, where a month, `M`, should be{}",
+            "the pattern {} has minutes, `m`, where a month, `M`, should be: write {}",
             quoted(pattern),
-            instead.unwrap_or_default()
+            quoted(instead)
         ));
     }
     if lacks_month && has(Field::Day) {

@@ -64,7 +64,7 @@ impl EpochFiles {
         let TableFiles { location, layout, target_file_size_bytes, means, pending } = files.clone();
         let fields = layout.partition_fields.iter().map(|f| SortField::new(f.data_type().clone())).collect::<Vec<_>>();
         let converter = if fields.is_empty() { None } else { Some(RowConverter::new(fields).map_err(bug)?) };
-        let Slot { label, buffer } = slot.clone();
+        let (label, buffer) = (slot.label.clone(), Arc::clone(&slot.buffer));
         let (open, adds) = (HashMap::new(), Vec::new());
         Ok(Self {
             location,

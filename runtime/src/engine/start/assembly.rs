@@ -32,8 +32,10 @@ pub struct Assembly {
     pub schemas: Vec<Option<Arc<Schemas>>>,
     /// One per sink of the plan.
     pub writers: Vec<Arc<dyn Writers>>,
-    /// The slot that each writer of an epoch gets.
-    pub slot: Slot,
+    /// Becomes part of the names of files that sinks write: the lineage and generation.
+    pub file_label: String,
+    /// The most bytes that the writers of one sink may hold in memory together.
+    pub sink_buffer_bytes: u64,
     /// The number of threads that read. Each source has at least one, and no more than it has partitions.
     pub lanes_max: usize,
     /// The number of threads with keyed steps, if there are keyed steps.
@@ -110,7 +112,8 @@ impl Assembly {
         let (mut inputs, mut outputs) = (BTreeMap::new(), SinkOutputs::default());
         for (sink, threads) in threads_of_sinks {
             let (writers, keeps) = (Arc::clone(&self.writers[sink]), self.plan.sinks[sink].keeps.clone());
-            let (input, output) = task::spawn(writers, keeps, self.slot.clone(), threads, queue_bytes);
+            let slot = Slot::new(self.file_label.clone(), self.sink_buffer_bytes);
+            let (input, output) = task::spawn(writers, keeps, slot, threads, queue_bytes);
             outputs.add(sink, self.plan.sinks[sink].name.clone(), output);
             inputs.insert(sink, input);
         }

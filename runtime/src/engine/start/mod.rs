@@ -43,7 +43,6 @@ use crate::observe::progress::{Durations, Progress};
 use crate::random::Random;
 use crate::retry::RetryPolicy;
 use crate::sink::upkeep::{self, Duties, Surroundings, Upkeep};
-use crate::sink::writing::Slot;
 use crate::sink::{Environment, Means};
 use crate::source::kafka::{Fetching, KafkaInput};
 use crate::state::log::{Restorable, StateLog};
@@ -198,7 +197,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         schemas: plan.sources.iter().map(schemas).collect(),
         graph: Arc::clone(&graph),
         writers,
-        slot: Slot::new(file_label(&writer), shares.sink_buffer_bytes),
+        file_label: file_label(&writer),
+        sink_buffer_bytes: shares.sink_buffer_bytes,
         lanes_max: options.lanes,
         workers: options.workers,
         memory: Arc::clone(&memory),

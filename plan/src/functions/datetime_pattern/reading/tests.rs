@@ -107,7 +107,7 @@ fn a_pattern_that_nothing_can_be_read_by_is_refused_with_its_place() {
             "the pattern `dd/mm/yyyy HH:MM:ss` has minutes, `m`, where a month, `M`, should be: write `dd/MM/yyyy \
              HH:mm:ss`",
         ),
-        ("dd yyyy HH:mm", "the pattern `dd yyyy HH:mm` has minutes, `m`, where a month, `M`, should be"),
+        ("dd yyyy HH:mm", "the pattern `dd yyyy HH:mm` has a day and a year, and no month: write `MM` too"),
         ("dd yyyy", "the pattern `dd yyyy` has a day and a year, and no month: write `MM` too"),
         ("yyyyMMddHHmmssSSS", "`SSS` at character 15 of the pattern `yyyyMMddHHmmssSSS` follows digits of any number"),
         ("dMMyyyy", "`yyyy` at character 4 of the pattern `dMMyyyy` follows digits of any number"),
