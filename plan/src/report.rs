@@ -136,6 +136,9 @@ pub struct Source {
     /// The partition whose watermark is the source's: the least of those that are not idle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark_held_by: Option<Hold>,
+    /// The partition that has waited longest for a schema; `None` if none waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for_schema: Option<SchemaWait>,
     /// The watermark in microseconds, for the runtime's metrics. It is not part of the report.
     #[serde(skip)]
     pub watermark_us: Option<i64>,
@@ -168,6 +171,8 @@ pub enum Because {
     LeaderSilent,
     /// No record of the partition was taken in yet, and it is not idle yet.
     NotReadYet,
+    /// The next record of the partition waits for its schema.
+    WaitsForSchema,
     /// The records of the partition are the oldest.
     Slowest,
     /// A reason that only a newer runtime knows, in its words.
@@ -181,10 +186,27 @@ impl fmt::Display for Because {
             Self::OpenTransaction => "OpenTransaction",
             Self::LeaderSilent => "LeaderSilent",
             Self::NotReadYet => "NotReadYet",
+            Self::WaitsForSchema => "WaitsForSchema",
             Self::Slowest => "Slowest",
             Self::Other(because) => because,
         })
     }
+}
+
+/// A partition that is not read further until the schema of its next record is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SchemaWait {
+    pub topic: String,
+    pub partition: i32,
+    /// The offset of the record.
+    pub offset: i64,
+    /// The id by which the record names its schema.
+    pub schema_id: String,
+    /// Since when the partition waits, RFC 3339.
+    pub since: String,
+    /// How many partitions of the source wait for a schema, this one included.
+    pub partitions: u64,
 }
 
 impl Report {
@@ -229,6 +251,28 @@ mod tests {
         let report: Report = serde_json::from_str(REPORT).unwrap();
         assert_eq!(serde_json::to_string(&report).unwrap() + "\n", REPORT);
         assert_eq!((report.kind, report.lag()), (Kind::Data, 3));
+    }
+
+    /// Runtimes of version 0.1 do not know the member, and an operator of that version passes over it.
+    #[test]
+    fn a_wait_for_a_schema_is_a_member_that_a_report_may_lack() {
+        let mut report: Report = serde_json::from_str(REPORT).unwrap();
+        assert_eq!(report.sources[0].waits_for_schema, None);
+        report.sources[0].waits_for_schema = Some(SchemaWait {
+            topic: "rides".into(),
+            partition: 1,
+            offset: 2464,
+            schema_id: "7".into(),
+            since: "2026-12-01T23:53:30.000Z".into(),
+            partitions: 2,
+        });
+        let written = serde_json::to_value(&report).unwrap();
+        let expected = serde_json::json!({
+            "topic": "rides", "partition": 1, "offset": 2464, "schemaId": "7", "since": "2026-12-01T23:53:30.000Z",
+            "partitions": 2,
+        });
+        assert_eq!(written["sources"][0]["waitsForSchema"], expected);
+        assert_eq!(serde_json::from_value::<Report>(written).unwrap(), report);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use weir_plan::report::SchemaWait;
 
 use super::progress::{Progress, Source};
 use crate::checkpoint::totals::SourceTotals;
@@ -65,6 +66,7 @@ pub struct Metrics {
     state_bytes: Gauge,
     state_stored_bytes: Gauge,
     partitions_waiting: Family<Node, Gauge>,
+    partitions_waiting_for_schema: Family<Node, Gauge>,
     files_compacted: Family<Node, Counter>,
     compactions: Family<Node, Counter>,
     compactions_given_up: Family<Node, Counter>,
@@ -104,6 +106,7 @@ impl Metrics {
             state_bytes: Gauge::default(),
             state_stored_bytes: Gauge::default(),
             partitions_waiting: Family::default(),
+            partitions_waiting_for_schema: Family::default(),
             files_compacted: Family::default(),
             compactions: Family::default(),
             compactions_given_up: Family::default(),
@@ -167,6 +170,11 @@ impl Metrics {
             metrics.partitions_waiting.clone(),
         );
         r.register(
+            "partitions_waiting_for_schema",
+            "Partitions whose next record waits for its schema",
+            metrics.partitions_waiting_for_schema.clone(),
+        );
+        r.register(
             "files_compacted",
             "Small files of a table that this process merged into fewer",
             metrics.files_compacted.clone(),
@@ -202,6 +210,11 @@ impl Metrics {
 
     pub fn partitions_waiting(&self, source: &str, count: usize) {
         self.partitions_waiting.get_or_create(&Node { name: source.to_owned() }).set(gauge(count as u64));
+    }
+
+    pub fn partitions_waiting_for_schema(&self, source: &str, wait: Option<&SchemaWait>) {
+        let count = wait.map_or(0, |wait| wait.partitions);
+        self.partitions_waiting_for_schema.get_or_create(&Node { name: source.to_owned() }).set(gauge(count));
     }
 
     /// Creates the metrics of what is done for tables, so that they exist before anything is done. They count from 0 in

@@ -17,14 +17,13 @@ use weir_plan::Plan;
 use self::epoch_log::EpochLog;
 use self::metrics::Metrics;
 pub use self::metrics::log_line_dropped;
-use self::progress::Progress;
+use self::progress::{Progress, Waits};
 use self::progress_file::ProgressFile;
 use self::shared::{Shared, lock};
 use crate::checkpoint::manifest::SourceProgress;
 use crate::clock::{steady, wall_us};
 use crate::engine::Options;
 use crate::engine::source_run::LatestOffsets;
-use crate::engine::source_run::hold::Hold;
 use crate::failure::{Failure, Result};
 use crate::sink::upkeep::Tell;
 
@@ -33,8 +32,8 @@ pub struct Observer {
     shared: Arc<Shared>,
     progress_file: Option<ProgressFile>,
     log: EpochLog,
-    /// By source: what holds its watermark, as of the epoch that was closed last.
-    held_by: BTreeMap<String, Option<Hold>>,
+    /// By source: what it waits for, as of the epoch that was closed last.
+    waits: BTreeMap<String, Waits>,
     on_epoch: Option<watch::Sender<Option<Progress>>>,
 }
 
@@ -58,7 +57,7 @@ impl Observer {
             shared,
             progress_file,
             log: EpochLog::default(),
-            held_by: BTreeMap::new(),
+            waits: BTreeMap::new(),
             on_epoch: options.on_epoch.clone(),
         })
     }
@@ -85,11 +84,12 @@ impl Observer {
 
     /// An epoch is closed. Even one that takes in nothing, and is not committed, may find another partition or reason:
     /// an open transaction is noticed only when nothing comes any more.
-    pub fn watermark_held_by(&mut self, source: &str, hold: Option<Hold>) {
+    pub fn waits(&mut self, source: &str, waits: Waits) {
+        self.shared.metrics.partitions_waiting_for_schema(source, waits.for_schema.as_ref());
         if let Some(latest) = lock(&self.shared.latest).as_mut() {
-            latest.set_held_by(source, hold.as_ref());
+            latest.set_waits(source, &waits);
         }
-        self.held_by.insert(source.to_owned(), hold);
+        self.waits.insert(source.to_owned(), waits);
     }
 
     /// Some records of the open epoch were bad. `first` names the first one and the reason.
@@ -116,8 +116,8 @@ impl Observer {
 
     /// An epoch is committed.
     pub fn epoch(&mut self, mut progress: Progress) -> Result<()> {
-        for (source, hold) in &self.held_by {
-            progress.set_held_by(source, hold.as_ref());
+        for (source, waits) in &self.waits {
+            progress.set_waits(source, waits);
         }
         if let Some(file) = &mut self.progress_file {
             let json = serde_json::to_string(&progress.report).map_err(|e| Failure::bug(format!("progress: {e}")))?;
@@ -140,5 +140,64 @@ impl Observer {
     pub fn ended(&self, result: &Result<()>) {
         self.shared.ready.store(false, Ordering::Relaxed);
         self.shared.ended.store(result.is_err(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use weir_plan::report::{Because, Hold, SchemaWait};
+
+    use super::*;
+    use crate::checkpoint::totals::Totals;
+
+    /// An epoch that takes in nothing is closed and not committed, so its report never comes.
+    #[test]
+    fn what_a_source_waits_for_is_shown_at_once_and_in_the_reports_of_later_epochs() {
+        let shared = Arc::new(Shared {
+            metrics: Metrics::new("rides", None),
+            latest: Mutex::new(None),
+            pending: Mutex::new(None),
+            ready: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        });
+        let mut observer = Observer {
+            shared: Arc::clone(&shared),
+            progress_file: None,
+            log: EpochLog::default(),
+            waits: BTreeMap::new(),
+            on_epoch: None,
+        };
+        let report = serde_json::from_str(include_str!("../../../plan/fixtures/report.json")).unwrap();
+        let progress = Progress { report, took: Duration::ZERO, counters: Totals::default() };
+        let waits = Waits {
+            watermark_held_by: Some(Hold { topic: "rides".into(), partition: 1, because: Because::WaitsForSchema }),
+            for_schema: Some(SchemaWait {
+                topic: "rides".into(),
+                partition: 1,
+                offset: 2464,
+                schema_id: "7".into(),
+                since: "2026-12-01T23:53:30.000Z".into(),
+                partitions: 2,
+            }),
+        };
+        let shown = || {
+            let source = lock(&shared.latest).as_ref().unwrap().sources[0].clone();
+            let text = shared.metrics.encode().unwrap();
+            let gauge = text.lines().find_map(|line| {
+                line.strip_prefix("weir_partitions_waiting_for_schema{pipeline=\"rides\",name=\"rides\"} ")
+            });
+            let waits = Waits { watermark_held_by: source.watermark_held_by, for_schema: source.waits_for_schema };
+            (waits, gauge.unwrap().to_owned())
+        };
+        observer.claimed(progress.clone());
+        observer.waits("rides", waits.clone());
+        assert_eq!(shown(), (waits.clone(), "2".to_owned()));
+        observer.epoch(progress).unwrap();
+        assert_eq!(shown(), (waits, "2".to_owned()));
+        observer.waits("rides", Waits::default());
+        assert_eq!(shown(), (Waits::default(), "0".to_owned()));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat};
 use weir_plan::Plan;
-use weir_plan::report::{DurationMs, EventTime, Hold, Kind, Offsets, Sink, StateOperator, Totals};
+use weir_plan::report::{DurationMs, EventTime, Hold, Kind, Offsets, SchemaWait, Sink, StateOperator, Totals};
 pub use weir_plan::report::{Pending, Report, Source};
 
 use crate::checkpoint::manifest::{self, Manifest, PartitionProgress, SourceProgress};
@@ -59,6 +59,13 @@ pub struct Progress {
     pub took: Duration,
     /// The sums that the metrics are set to.
     pub counters: totals::Totals,
+}
+
+/// What a source waits for. No manifest says it; whoever reads the topic reports it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waits {
+    pub watermark_held_by: Option<Hold>,
+    pub for_schema: Option<SchemaWait>,
 }
 
 impl Deref for Progress {
@@ -147,10 +154,11 @@ impl Progress {
         Self { report, took: took.decide(), counters: manifest.totals.clone() }
     }
 
-    /// Sets what holds the watermark of a source.
-    pub fn set_held_by(&mut self, source: &str, hold: Option<&Hold>) {
+    /// Sets what a source waits for.
+    pub fn set_waits(&mut self, source: &str, waits: &Waits) {
         for source in self.report.sources.iter_mut().filter(|s| s.name == source) {
-            source.watermark_held_by = hold.cloned();
+            source.watermark_held_by = waits.watermark_held_by.clone();
+            source.waits_for_schema = waits.for_schema.clone();
         }
     }
 }
@@ -184,10 +192,10 @@ pub fn source_of(s: &SourceProgress, latest: &LatestOffsets) -> Source {
         records_lost: s.partitions.iter().map(PartitionProgress::lost_count).sum(),
         records_unreadable: s.partitions.iter().map(PartitionProgress::unreadable_count).sum(),
         bytes: s.counts.bytes,
-        // A manifest does not say if a transaction is open; whoever reads the topic reports it
-        // (`Observer::watermark_held_by`).
+        // A manifest does not say if a transaction is open; whoever reads the topic reports it (`Observer::waits`).
         watermark: s.watermark_after_us.and_then(rfc3339),
         watermark_held_by: hold(s, |_| None),
+        waits_for_schema: None,
         watermark_us: s.watermark_after_us,
     }
 }
@@ -202,7 +210,8 @@ fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn rfc3339(us: i64) -> Option<String> {
+/// `None` for a time beyond what the format has years for.
+pub fn rfc3339(us: i64) -> Option<String> {
     DateTime::from_timestamp_micros(us).map(|t| t.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 

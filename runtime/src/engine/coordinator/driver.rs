@@ -130,7 +130,7 @@ impl Running {
             }
             let closed = self.close_epoch(opened, due == Due::AllRead).await?;
             for (source, progress) in self.sources.iter().zip(&closed.sources) {
-                self.observer.watermark_held_by(source.name(), source.held_by(progress));
+                self.observer.waits(source.name(), source.waits(progress));
             }
             crate::failpoint::reach("epoch.closed");
             if due == Due::Trigger {

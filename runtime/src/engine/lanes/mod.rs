@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use weir_plan::panics;
 
-pub use self::lane::{Assignment, BadRecords, LaneParts, LaneReport, Metadata, PartitionReport};
+pub use self::lane::{Assignment, AwaitedSchema, BadRecords, LaneParts, LaneReport, Metadata, PartitionReport};
 use self::lane::{Command, Lane, LaneMessage, Reports};
 pub use self::open_epoch::OpenEpoch;
 use crate::failure::{Failure, Result};

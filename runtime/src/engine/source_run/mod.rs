@@ -6,6 +6,7 @@ mod discovery;
 mod evidence;
 pub mod hold;
 mod reading;
+mod schema_wait;
 mod skew;
 pub mod start_from;
 pub mod topic_watch;
@@ -21,7 +22,6 @@ use weir_plan::quote::quoted;
 
 use self::discovery::{Changes, Discovery};
 use self::evidence::Evidence;
-use self::hold::Hold;
 pub use self::reading::Reading;
 pub use self::skew::Skew;
 use self::topic_watch::{Look, TopicWatch};
@@ -29,6 +29,7 @@ use crate::checkpoint::manifest::{BadShare, HeldBy, MovedBy, SourceCounts, Sourc
 use crate::clock::steady;
 use crate::engine::lanes::LaneReport;
 use crate::failure::{Failure, Result};
+use crate::observe::progress::Waits;
 use crate::source::kafka::KafkaInput;
 
 /// How long the brokers may take to store the consumer group's offsets at the end of a run.
@@ -164,10 +165,13 @@ impl SourceRun {
         self.evidence.without_leader(&self.reading.unread()).await
     }
 
-    /// What holds the watermark of the epoch that was closed last.
+    /// What the source waits for since the epoch that was closed last.
     #[must_use]
-    pub fn held_by(&self, closed: &SourceProgress) -> Option<Hold> {
-        self.reading.held_by(closed)
+    pub fn waits(&self, closed: &SourceProgress) -> Waits {
+        Waits {
+            watermark_held_by: self.reading.held_by(closed),
+            for_schema: schema_wait::longest(self.reading.awaited()),
+        }
     }
 
     /// Begins to look whether the topics are still those that were read. [`Self::check`] takes the answer.

@@ -14,7 +14,7 @@ use super::watermark::SourceWatermark;
 use crate::checkpoint::manifest::{
     BadShare, HeldBy, MovedBy, OffsetRange, PartitionProgress, SourceCounts, SourceProgress, Until,
 };
-use crate::engine::lanes::{Assignment, PartitionReport};
+use crate::engine::lanes::{Assignment, AwaitedSchema, PartitionReport};
 use crate::source::kafka::{Ends, OffsetBounds, Position};
 
 /// How far a source has been read, at the start of the open epoch.
@@ -51,6 +51,8 @@ struct Partition {
     stands_since: Instant,
     /// Whether it is paused until the slowest partition has caught up.
     waits: bool,
+    /// The schema that it waits for.
+    awaits: Option<AwaitedSchema>,
     is_gone: bool,
     idle: bool,
     /// Why it is not idle although it has been quiet for long.
@@ -70,6 +72,7 @@ impl Partition {
             at_end_since: None,
             stands_since: now,
             waits: false,
+            awaits: None,
             is_gone: false,
             idle: false,
             not_idle: None,
@@ -78,6 +81,13 @@ impl Partition {
 
     fn at_end_for(&self, at: Instant) -> Option<Duration> {
         self.at_end_since.map(|since| at.saturating_duration_since(since))
+    }
+
+    /// Takes in which schema the partition waits for. Later lanes, which meet the record again, do not know since when.
+    fn take_in_wait(&mut self, now: Option<AwaitedSchema>) {
+        let is_same =
+            |before: &AwaitedSchema| now.is_some_and(|now| (before.offset, before.id) == (now.offset, now.id));
+        self.awaits = self.awaits.filter(is_same).or(now);
     }
 
     fn is_at_bound(&self) -> bool {
@@ -197,6 +207,11 @@ impl Reading {
         hold::hold(closed, |index| self.partitions[index].not_idle.clone())
     }
 
+    /// The schemas that partitions waited for when the last epoch was closed.
+    pub fn awaited(&self) -> impl Iterator<Item = (&TopicPartition, AwaitedSchema)> {
+        self.partitions.iter().filter_map(|p| Some((&p.id, p.awaits?)))
+    }
+
     /// Takes in what the lanes report of the epoch in hand, whose clock was read at `at`.
     pub fn take_in(&mut self, reports: Vec<PartitionReport>, at: Instant) {
         for report in reports {
@@ -206,6 +221,7 @@ impl Reading {
             }
             partition.next = report.next;
             partition.waits = report.waits;
+            partition.take_in_wait(report.awaits);
             partition.leader_epoch = report.leader_epoch;
             partition.lost = report.lost;
             partition.unreadable = report.unreadable;
@@ -237,6 +253,7 @@ impl Reading {
     /// Whether a partition that should be read further has given nothing for long.
     fn stands_still(&self, partition: &Partition, at: Instant) -> bool {
         !partition.waits
+            && partition.awaits.is_none()
             && !partition.is_at_bound()
             && at.saturating_duration_since(partition.stands_since) >= self.idle_after
     }
@@ -249,6 +266,7 @@ impl Reading {
             let stands_still = self.stands_still(&self.partitions[index], at);
             let partition = &mut self.partitions[index];
             (partition.idle, partition.not_idle) = match ends.get(&partition.id) {
+                _ if partition.awaits.is_some() => (false, Some(Because::WaitsForSchema)),
                 // Nothing comes from a topic that does not exist.
                 _ if is_quiet && partition.is_gone => (true, None),
                 None if is_quiet || stands_still => (false, Some(Because::LeaderSilent)),

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::bad_records::BadOfEpoch;
 use crate::checkpoint::manifest::OffsetRange;
+use crate::decode::schemas::SchemaId;
 use crate::failure::Result;
 use crate::keyed::edge::EdgeReport;
 
@@ -56,8 +57,20 @@ pub struct PartitionReport {
     pub at_end_since: Option<Instant>,
     /// Whether the partition is paused until the slowest one has caught up.
     pub waits: bool,
+    /// The schema that it waits for.
+    pub awaits: Option<AwaitedSchema>,
     /// Whether its topic no longer exists, so that nothing more comes from it.
     pub is_gone: bool,
     /// The epoch of the leader that wrote what lies before `next`, if it is known.
     pub leader_epoch: Option<i32>,
+}
+
+/// A schema that a partition waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AwaitedSchema {
+    /// The record that needs it, which is the next one of the partition.
+    pub offset: i64,
+    pub id: SchemaId,
+    /// Since when the partition waits, µs since 1970.
+    pub since_us: i64,
 }

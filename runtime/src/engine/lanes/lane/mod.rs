@@ -39,7 +39,7 @@ use crate::source::kafka::{LaneEvent, LaneInput, Record, Taken};
 use crate::transform::{Stateless, Why};
 pub use bad_records::BadRecords;
 use bad_records::Reason;
-pub use messages::{Command, LaneMessage, LaneReport, PartitionReport, Reports};
+pub use messages::{AwaitedSchema, Command, LaneMessage, LaneReport, PartitionReport, Reports};
 pub use metadata::Metadata;
 use origins::Origins;
 pub use partition::Assignment;
@@ -427,8 +427,9 @@ impl Lane {
         self.counted = 0;
         // This tells what the last batch brought, before the reports below clear it for the next epoch.
         self.tell_where_we_are();
-        let input = &self.parts.input;
-        report.partitions.extend(self.partitions.iter_mut().map(|p| p.report(input.leader_epoch(p.index, p.next))));
+        let (input, now) = (&self.parts.input, steady());
+        let of_partition = |p: &mut Partition| p.report(input.leader_epoch(p.index, p.next), clock_us, now);
+        report.partitions.extend(self.partitions.iter_mut().map(of_partition));
         for edge in &mut self.parts.edges {
             report.edges.push(edge.end_epoch()?);
         }

@@ -137,8 +137,10 @@ impl Partition {
         skew.at_end(self.index, self.at_end_since.is_some() || self.is_at_bound());
     }
 
-    /// The report for the epoch that ends. What it reports is cleared, so that the next epoch observes again.
-    pub fn report(&mut self, leader_epoch: Option<i32>) -> PartitionReport {
+    /// The report for the epoch that ends `now`, when the clock says `clock_us`. What it reports is cleared, so that
+    /// the next epoch observes again.
+    pub fn report(&mut self, leader_epoch: Option<i32>, clock_us: i64, now: Instant) -> PartitionReport {
+        let awaited = self.awaited.as_ref().filter(|awaited| awaited.is_held);
         PartitionReport {
             partition: self.index,
             next: self.next,
@@ -147,6 +149,7 @@ impl Partition {
             max_event_time_us: self.max_event_time_us.take(),
             at_end_since: self.at_end_since,
             waits: self.waits,
+            awaits: awaited.map(|awaited| awaited.told(clock_us, now)),
             is_gone: self.is_gone,
             leader_epoch,
         }

@@ -3,12 +3,15 @@
 //! lane continues to read its other partitions. Once the answer about the schema has come, the record is fetched again.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use weir_plan::ids::TopicPartition;
 
 use super::Lane;
 use super::bad_records::Reason;
+use super::messages::AwaitedSchema;
 use super::partition::Partition;
+use crate::clock::steady;
 use crate::decode::schemas::{Known, Question, SchemaId, Schemas};
 use crate::decode::{Decoder, Undecoded};
 use crate::failure::{Failure, Remedy, Result};
@@ -32,8 +35,18 @@ pub(super) struct Awaited {
     offset: i64,
     id: SchemaId,
     question: Arc<Question>,
+    since: Instant,
     /// Whether the partition is no longer fetched.
     pub is_held: bool,
+}
+
+impl Awaited {
+    /// `now` is when the clock said `clock_us`.
+    pub fn told(&self, clock_us: i64, now: Instant) -> AwaitedSchema {
+        let waited = now.saturating_duration_since(self.since);
+        let waited_us = i64::try_from(waited.as_micros()).unwrap_or(i64::MAX);
+        AwaitedSchema { offset: self.offset, id: self.id, since_us: clock_us.saturating_sub(waited_us) }
+    }
 }
 
 /// Decodes a record with the schemas that are known.
@@ -75,7 +88,8 @@ fn decode_with(
             Some(Err(failure)) => return Err(not_known(&partition.id, record.offset, id, failure)),
             None => {
                 tracing::info!(partition = %partition.id, offset = record.offset, %id, "a record waits for its schema");
-                partition.awaited = Some(Awaited { offset: record.offset, id, question, is_held: true });
+                partition.awaited =
+                    Some(Awaited { offset: record.offset, id, question, since: steady(), is_held: true });
                 return Ok(Read::NotYet);
             }
         }

@@ -12,6 +12,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
+use weir_plan::expr;
 use weir_plan::ids::TopicPartition;
 use weir_plan::metadata::{MetadataColumn, MetadataField};
 use weir_plan::outputs::rejected_schema;
@@ -19,7 +20,7 @@ use weir_plan::plan::{
     BadRecords as BadRecordsPlan, BadRecordsPolicy, Format, Input, JsonFormat, Limits, Source, TimestampNumbers,
     Tombstones,
 };
-use weir_plan::types::{Column, DataType};
+use weir_plan::types::{Column, DataType, EVENT_TIME};
 use weir_testing::kafka::{Cluster, SOON, cluster, source};
 use weir_testing::schemas::{EFFORT, Shelf, absent};
 
@@ -36,6 +37,10 @@ use crate::memory::Memory;
 use crate::sink;
 use crate::sink::writing::Slot;
 use crate::source::kafka::{KafkaInput, Position};
+
+/// The clock of every epoch.
+const CLOCK_US: i64 = 1_800_000_000_000_000;
+const MINUTE_US: i64 = 60_000_000;
 
 /// Decodes `<id>:<text>` to `<definition>:<text>`. It keeps only the last schema that it has learned.
 struct Named {
@@ -73,13 +78,20 @@ fn value() -> Column {
 
 fn coordinates() -> Vec<MetadataColumn> {
     let column = |name: &str, field| MetadataColumn { name: name.into(), field };
-    vec![column("p", MetadataField::Partition), column("o", MetadataField::Offset)]
+    vec![
+        column("p", MetadataField::Partition),
+        column("o", MetadataField::Offset),
+        column("t", MetadataField::Timestamp),
+    ]
 }
 
-/// Decoded rows go into one sink unchanged.
+/// Decoded rows go into one sink unchanged. Their event time is the record's timestamp.
 fn graph(servers: &str) -> Arc<Graph> {
     let columns = std::iter::once(value()).chain(coordinates().into_iter().map(|c| c.column()));
-    let schema: SchemaRef = Arc::new(Schema::new(columns.map(|c| c.to_field()).collect::<Vec<_>>()));
+    let mut fields: Vec<_> = columns.map(|c| c.to_field()).collect();
+    let given: SchemaRef = Arc::new(Schema::new(fields.clone()));
+    fields.push(Column { name: EVENT_TIME.into(), data_type: DataType::Timestamp, nullable: false }.to_field());
+    let schema: SchemaRef = Arc::new(Schema::new(fields));
     let source = Source {
         name: "in".into(),
         kafka: source(servers, &["a"]),
@@ -88,10 +100,10 @@ fn graph(servers: &str) -> Arc<Graph> {
         metadata_columns: coordinates(),
         bad_records: BadRecordsPlan { policy: BadRecordsPolicy::Output, max_per_million: None },
         tombstones: Tombstones::Bad,
-        event_time: None,
-        schema: Arc::clone(&schema),
+        event_time: Some(crate::fixtures::event_time(expr::compile("t", &given, EVENT_TIME).unwrap())),
+        schema,
     };
-    let sink = crate::fixtures::sink("out", Input::Source(0), schema);
+    let sink = crate::fixtures::sink("out", Input::Source(0), given);
     Graph::of(Arc::new(crate::fixtures::plan(vec![source], vec![], vec![sink])))
 }
 
@@ -99,36 +111,51 @@ fn graph(servers: &str) -> Arc<Graph> {
 struct World {
     runtime: Runtime,
     cluster: Cluster,
+    producer: BaseProducer,
     shelf: Arc<Shelf>,
     schemas: Arc<Schemas>,
 }
 
 impl World {
-    /// A world with these values in the partitions.
+    /// A world with these values in the partitions. The first of each has the minute 0, the next one the minute 1.
     fn with(values: [&[&str]; 2]) -> Self {
         let cluster = cluster(&[("a", 2)]);
         let producer: BaseProducer =
             ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
-        for (partition, values) in (0..).zip(values) {
-            for value in values {
-                producer
-                    .send(BaseRecord::<(), _>::to("a").partition(partition).payload(*value))
-                    .map_err(|(e, _)| e)
-                    .unwrap();
-            }
-        }
-        producer.flush(SOON).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let shelf = Arc::new(Shelf::default());
         let schemas = {
             let _within = runtime.enter();
             Arc::new(Schemas::new(Arc::clone(&shelf) as Arc<dyn Registry>, EFFORT))
         };
-        Self { runtime, cluster, shelf, schemas }
+        let world = Self { runtime, cluster, producer, shelf, schemas };
+        for (partition, values) in (0..).zip(values) {
+            (0..).zip(values).for_each(|(minute, value)| world.send(partition, minute, value));
+        }
+        world
+    }
+
+    /// Puts a record with the event time of this minute.
+    fn send(&self, partition: i32, minute: i64, value: &str) {
+        let record = BaseRecord::<(), _>::to("a").partition(partition).payload(value);
+        let record = record.timestamp((CLOCK_US + minute * MINUTE_US) / 1_000);
+        self.producer.send(record).map_err(|(e, _)| e).unwrap();
+        self.producer.flush(SOON).unwrap();
     }
 
     /// A lane that begins at these offsets. A run ends at `bounds`.
     fn lane(&self, starts: [i64; 2], bounds: Option<[i64; 2]>, policy: BadRecordsPolicy) -> Running<'_> {
+        self.lane_with(starts, bounds, policy, None)
+    }
+
+    /// A lane whose partitions may be this far ahead of one another.
+    fn lane_with(
+        &self,
+        starts: [i64; 2],
+        bounds: Option<[i64; 2]>,
+        policy: BadRecordsPolicy,
+        max_skew_us: Option<i64>,
+    ) -> Running<'_> {
         let servers = self.cluster.bootstrap_servers();
         let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
         let id = |partition| TopicPartition { topic: "a".into(), partition };
@@ -181,13 +208,14 @@ impl World {
             on_lost_offsets: OnLostOffsets::Fail,
             run_ends: bounds.is_some(),
             assignments: vec![assignment(0), assignment(1)],
-            skew: None,
+            skew: max_skew_us.map(|max_us| Arc::new(Skew::new(max_us, [None, None].into_iter()))),
             epoch: Arc::clone(&epoch),
         };
         let (commands, of_lane) = sync_channel(2);
         let (to_us, reports) = mpsc::channel(1);
         let thread = std::thread::spawn(move || Lane::new(parts).run(&of_lane, &to_us));
         let seen = Seen { next: starts, rows: Vec::new(), letters: Vec::new() };
+        let (awaits, paused) = ([None, None], [false, false]);
         Running {
             world: self,
             _input: input,
@@ -199,6 +227,8 @@ impl World {
             rows,
             letters,
             seen,
+            awaits,
+            paused,
         }
     }
 }
@@ -230,6 +260,10 @@ struct Running<'w> {
     rows: Kept,
     letters: Kept,
     seen: Seen,
+    /// By partition: what it waited for when the last epoch was closed.
+    awaits: [Option<AwaitedSchema>; 2],
+    /// By partition: whether it waited for a slower one.
+    paused: [bool; 2],
 }
 
 impl Running<'_> {
@@ -241,7 +275,7 @@ impl Running<'_> {
         while self.epoch.records() == 0 && Instant::now() < until {
             std::thread::yield_now();
         }
-        if told.and_then(|()| self.commands.send(Command::Close { clock_us: 0 })).is_err() {
+        if told.and_then(|()| self.commands.send(Command::Close { clock_us: CLOCK_US })).is_err() {
             self.thread.take().unwrap().join().unwrap()?;
         }
         let Some(report) = self.reports.blocking_recv() else {
@@ -249,6 +283,8 @@ impl Running<'_> {
         };
         for partition in &report?.partitions {
             self.seen.next[partition.partition] = partition.next;
+            self.awaits[partition.partition] = partition.awaits;
+            self.paused[partition.partition] = partition.waits;
         }
         for output in &mut self.outputs {
             self.world.runtime.block_on(output.next())?;
@@ -295,6 +331,7 @@ const TWO: [&[&str]; 2] = [&["1:a", "1:b", "2:c", "1:d", "2:e"], &["1:v", "1:w",
 fn other_partitions_are_read_on_while_one_waits_which_goes_on_at_that_record() {
     let world = World::with(TWO);
     world.shelf.define(1, "one");
+    let began = Instant::now();
     let mut lane = world.lane([0, 0], None, BadRecordsPolicy::Fail);
     let waiting = lane.until([2, 5]).unwrap();
     assert_eq!(waiting.of(0), [(0, "one:a"), (1, "one:b")]);
@@ -303,8 +340,13 @@ fn other_partitions_are_read_on_while_one_waits_which_goes_on_at_that_record() {
         lane.epoch().unwrap();
         assert_eq!(lane.seen, waiting, "an epoch that is closed meanwhile has the offset of the record that waits");
     }
+    let [Some(awaited), None] = lane.awaits else { panic!("{:?}", lane.awaits) };
+    assert_eq!((awaited.offset, awaited.id), (2, SchemaId(2)));
+    let waited = Duration::from_micros((CLOCK_US - awaited.since_us).try_into().unwrap());
+    assert!(waited > Duration::ZERO && waited < began.elapsed(), "{waited:?} of {:?}", began.elapsed());
     world.shelf.define(2, "two");
     let all = lane.until([5, 5]).unwrap();
+    assert_eq!(lane.awaits, [None, None]);
     assert_eq!(all.of(0), [(0, "one:a"), (1, "one:b"), (2, "two:c"), (3, "one:d"), (4, "two:e")]);
     assert_eq!((all.of(1), all.letters.len()), (waiting.of(1), 0));
     assert_eq!(world.shelf.asked(), [1, 2], "each schema once, however often the decoder forgets it");
@@ -376,6 +418,36 @@ fn a_registry_that_stays_away_ends_the_lane_with_the_record_that_waited() {
         let expected = format!("the record at a-0 offset 2 needs schema 2 to be decoded: {says}");
         assert!(failure.message.starts_with(&expected), "{failure}");
     }
+}
+
+/// What comes next of it is as old as what it gave last, and it holds the watermark. So the others would only open
+/// windows.
+#[test]
+fn a_partition_that_waits_for_a_schema_holds_back_those_too_far_ahead_of_it_as_any_slow_one_does() {
+    let world = World::with([&["1:a", "2:b"], &["1:v"]]);
+    world.shelf.define(1, "one");
+    let mut lane = world.lane_with([0, 0], None, BadRecordsPolicy::Fail, Some(2 * MINUTE_US));
+    lane.until([1, 1]).unwrap();
+    world.send(1, 2, "1:w");
+    lane.until([1, 2]).unwrap();
+    lane.epoch().unwrap();
+    assert_eq!((lane.awaits[0].is_some(), lane.paused), (true, [false, false]), "as far ahead as it may be");
+    world.send(1, 3, "1:x");
+    lane.until([1, 3]).unwrap();
+    let until = Instant::now() + SOON;
+    while lane.paused != [false, true] {
+        assert!(Instant::now() < until, "{:?}", lane.seen);
+        lane.epoch().unwrap();
+    }
+    world.send(1, 4, "1:y");
+    for _ in 0..3 {
+        lane.epoch().unwrap();
+        assert_eq!((lane.seen.next, lane.paused), ([1, 3], [false, true]));
+    }
+    world.shelf.define(2, "two");
+    let all = lane.until([2, 4]).unwrap();
+    assert_eq!(all.of(0), [(0, "one:a"), (1, "two:b")]);
+    assert_eq!(all.of(1), [(0, "one:v"), (1, "one:w"), (2, "one:x"), (3, "one:y")]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::checkpoint::manifest::UntilPartition;
+use crate::decode::schemas::SchemaId;
 use crate::source::kafka::{End, OffsetBounds};
 
 const READ: i64 = 1_000;
@@ -39,6 +40,7 @@ fn report(partition: usize, next: i64, max_event_time_us: Option<i64>, at_end: b
         max_event_time_us,
         at_end_since: at_end.then(|| Instant::now() - IDLE_AFTER),
         waits: false,
+        awaits: None,
         is_gone: false,
         leader_epoch: None,
     }
@@ -223,4 +225,28 @@ fn a_run_ends_at_its_offsets_and_takes_nothing_of_partitions_found_later() {
     };
     assert_eq!(bound_of(&until, "rides", &id(0)), 7);
     assert_eq!(bound_of(&until, "rides", &id(1)), i64::MIN);
+}
+
+/// Whoever asks the leader of such a partition gets an answer about the log, and not about the schema.
+#[test]
+fn a_partition_that_waits_for_a_schema_says_so_since_it_first_did_and_its_leader_is_not_asked() {
+    let mut reading = reading([None, None]);
+    let waits = |offset, id, since_us| PartitionReport {
+        awaits: Some(AwaitedSchema { offset, id: SchemaId(id), since_us }),
+        ..report(1, offset, None, false)
+    };
+    let awaited = |reading: &Reading| {
+        reading.awaited().map(|(id, a)| (id.partition, a.offset, a.id.0, a.since_us)).collect::<Vec<_>>()
+    };
+    let closed = close(&mut reading, vec![report(0, 11, Some(READ), false), waits(10, 7, 500)]);
+    let held = Hold { topic: "rides".into(), partition: 1, because: Because::WaitsForSchema };
+    assert_eq!(reading.held_by(&closed), Some(held));
+    assert_eq!(reading.quiet(Instant::now() + IDLE_AFTER), [id(0)]);
+    // Other lanes have met the record again.
+    close(&mut reading, vec![waits(10, 7, 900)]);
+    assert_eq!(awaited(&reading), [(1, 10, 7, 500)]);
+    close(&mut reading, vec![waits(10, 8, 900)]);
+    assert_eq!(awaited(&reading), [(1, 10, 8, 900)], "the record needs another schema, too");
+    close(&mut reading, vec![report(1, 12, Some(READ), false)]);
+    assert_eq!(awaited(&reading), []);
 }
