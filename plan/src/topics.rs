@@ -36,7 +36,7 @@ impl Topics {
     }
 
     /// A topic of which both read a partition, or the pattern that both have. This is what can be known without asking
-    /// the brokers: two different patterns may match the same topic, which is not found here.
+    /// the brokers: two different patterns may match the same topic, which only the runtime finds.
     #[must_use]
     pub fn in_common<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
         match (self, other) {

@@ -220,6 +220,53 @@ fn one_topic_is_read_by_two_sources_whose_groups_differ() {
     assert_eq!((rig.assert_right().read, rig.assert_beside_right().read), (2_000, 2_000));
 }
 
+/// Nothing is claimed by a start that is refused.
+#[test]
+fn patterns_of_one_group_that_come_to_match_one_topic_stop_the_pipeline_until_the_groups_differ() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let rig = rig(Pipeline::rides(), second(), kafka, None);
+    let name = rig.site.topic.clone();
+    let both = format!("{name}-second-both");
+    let document = |group_of_second: Option<&str>| {
+        let mut document = rig.document(&rig.site);
+        document["spec"]["trigger"] = json!({"type": "AsSoonAsPossible"});
+        let patterns = [format!("{name}(-second-both)?"), format!("{name}-second(-[a-z]+)?")];
+        for (i, pattern) in patterns.into_iter().enumerate() {
+            let kafka = &mut document["spec"]["sources"][i]["kafka"];
+            kafka.as_object_mut().unwrap().remove("topics");
+            kafka["topicPattern"] = json!(pattern);
+        }
+        if let Some(group) = group_of_second {
+            document["spec"]["sources"][1]["kafka"]["groupId"] = json!(group);
+        }
+        document
+    };
+    let start = |group| Start { document: document(group).into(), ..rig.start() }.arg("--discover-every").arg("1");
+    let said = format!(
+        "source `second-input`: its `topicPattern` matches `{both}`, which source `input` reads too, and both would \
+         publish their offsets for the consumer group `weir-rides-revenue`: write a `groupId` of its own, as \
+         `weir-rides-revenue-second-input`, or patterns that match no topic together"
+    );
+    rig.produce(&Rides { partitions: 3, ..Rides::new(500) }.records());
+    let mut run = start(None).spawn();
+    run.wait_for_records(500, RUN_LIMIT);
+    topic::create(&rig.site.bootstrap, &both, 1);
+    let exit = run.wait(RUN_LIMIT);
+    assert!(exit.expect(CONFIG).stderr.contains(&said), "`{said}` should be in {}", exit.stderr);
+
+    let manifests = rig.manifests().len();
+    let refused = start(None).run(RUN_LIMIT);
+    assert!(refused.expect(CONFIG).stderr.contains(&said), "`{said}` should be in {}", refused.stderr);
+    assert_eq!(rig.manifests().len(), manifests);
+
+    let mut run = start(Some("weir-rides-revenue-second-input")).spawn();
+    topic::produce(&rig.site.bootstrap, &both, &Rides { partitions: 1, ..Rides::new(100) }.records());
+    run.wait_for_records(200, RUN_LIMIT);
+    run.terminate();
+    run.wait(RUN_LIMIT).expect(OK);
+}
+
 /// The run names the topic that is wrong and stops, and commits nothing more of the other topic.
 #[test]
 fn a_topic_of_one_source_that_is_deleted_stops_the_pipeline_and_is_named() {

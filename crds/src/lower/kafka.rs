@@ -52,14 +52,13 @@ pub(super) fn lower(
 }
 
 /// Refuses two sources that read the same partitions for one consumer group: each would overwrite the other's published
-/// offsets.
+/// offsets. The runtime compares what two patterns match.
 pub(super) fn refuse_shared_groups(sources: &[Option<plan::Source>], at: &Path, out: &mut Findings) {
     let known = || sources.iter().enumerate().filter_map(|(i, source)| Some((i, source.as_ref()?)));
     for (i, source) in known() {
         let shares = |before: &plan::Source| {
             let (ours, theirs) = (&source.kafka, &before.kafka);
-            let is_one_group = ours.bootstrap_servers == theirs.bootstrap_servers && ours.group_id == theirs.group_id;
-            theirs.topics.in_common(&ours.topics).filter(|_| is_one_group).map(str::to_owned)
+            theirs.topics.in_common(&ours.topics).filter(|_| ours.group() == theirs.group()).map(str::to_owned)
         };
         let mut before = known().take_while(|(of, _)| *of < i);
         if let Some((before, topic)) = before.find_map(|(_, before)| Some((before, shares(before)?))) {

@@ -35,6 +35,14 @@ pub struct KafkaSource {
     pub on_lost_offsets: OnLostOffsets,
 }
 
+impl KafkaSource {
+    /// The consumer group for which the source publishes its offsets: the brokers that keep it, and its name.
+    #[must_use]
+    pub fn group(&self) -> (&str, &str) {
+        (&self.bootstrap_servers, &self.group_id)
+    }
+}
+
 /// Where a pipeline without a checkpoint starts to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartFrom {

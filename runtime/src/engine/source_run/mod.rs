@@ -7,6 +7,7 @@ mod evidence;
 pub mod hold;
 mod reading;
 mod schema_wait;
+pub mod shared_groups;
 mod skew;
 pub mod start_from;
 pub mod topic_watch;

@@ -28,7 +28,7 @@ use super::lanes::OpenEpoch;
 use super::sinks::committing::SinkSet;
 use super::sinks::opening::Opening;
 use super::source_run::start_from::Topics;
-use super::source_run::{LatestOffsets, SourceRun, topic_watch};
+use super::source_run::{LatestOffsets, SourceRun, shared_groups, topic_watch};
 use super::worker::KeyedState;
 use crate::build::Graph;
 use crate::checkpoint::manifest::Manifest;
@@ -131,6 +131,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
                 topics.map_err(|e| Failure::bug(format!("ask the brokers: {e}")))?
             };
             let topics = try_join_all(wanted.sources.iter().zip(&inputs).map(ask)).await?;
+            let found = plan.sources.iter().zip(&topics);
+            shared_groups::refuse(found.flat_map(|(source, t)| t.partitions.iter().map(move |(id, _)| (source, id))))?;
             said = base.says().into_iter().chain(base.notices(&wanted)).collect();
             let ends = |topics: &Topics| topics.partitions.iter().map(|(_, bounds)| Some(bounds.end)).collect();
             latest =

@@ -14,7 +14,7 @@ use crate::engine::coordinator::Garbage;
 use crate::engine::lanes::Lanes;
 use crate::engine::sinks::committing::SinkSet;
 use crate::engine::sinks::outputs::SinkOutputs;
-use crate::engine::source_run::SourceRun;
+use crate::engine::source_run::{SourceRun, shared_groups};
 use crate::engine::worker::Workers;
 use crate::failure::Result;
 use crate::memory::Memory;
@@ -57,10 +57,15 @@ impl Running {
 
     /// Continues over the partitions that there are now. The epoch before is decided and committed, and no lane has
     /// begun another.
+    ///
+    /// # Errors
+    /// `Config`, if two sources of one consumer group now read the same topic.
     pub(in crate::engine) async fn assign_anew(&mut self) -> Result<()> {
         crate::failpoint::reach("assignment.before");
         self.lanes.end().await?;
         self.sources.iter_mut().for_each(SourceRun::change);
+        let read = self.plan.sources.iter().zip(&self.sources);
+        shared_groups::refuse(read.flat_map(|(source, run)| run.reading.ids().map(move |id| (source, id))))?;
         let epoch = self.lanes.epoch.of_other_lanes();
         (self.lanes, self.lane_sinks) = self.assembly.lanes(&self.sources, epoch)?;
         crate::failpoint::reach("assignment.after");
