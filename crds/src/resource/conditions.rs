@@ -138,6 +138,8 @@ reasons! {
     RecordsArriving,
     /// No record has arrived lately, which is normal for a quiet topic.
     NoRecords,
+    /// The record that a partition has to read next has waited for its schema for long.
+    WaitingForSchema,
     /// The watermark moves.
     Advancing,
     /// The watermark does not move, although records arrive.

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 pub use conditions::{ConditionType, Reason, Severity, condition};
 pub use crd::{crd, crd_yaml};
-pub use status::{Progress, Restarts, Run, Runtime, Status, TableVersion, WatermarkHold};
+pub use status::{Progress, Restarts, Run, Runtime, SchemaWait, Status, TableVersion, WatermarkHold};
 pub(crate) use structural::unwrap_lines;
 
 use crate::document::{API_VERSION, KIND};

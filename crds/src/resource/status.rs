@@ -73,6 +73,9 @@ pub struct Progress {
     /// The partition that holds the watermark back, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark_held_by: Option<WatermarkHold>,
+    /// The partition that has waited longest for the schema of its next record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for_schema: Option<SchemaWait>,
     /// Windows that are still open, over all steps.
     #[serde(default)]
     pub open_windows: i64,
@@ -111,10 +114,32 @@ pub struct WatermarkHold {
     /// The Kafka partition.
     pub partition: i32,
     /// OpenTransaction: a transaction is still open there. LeaderSilent: the partition has been quiet for long, and its
-    /// leader does not confirm that there is nothing to read. NotReadYet: nothing of it was read yet. Slowest: its
-    /// records are the oldest. Newer runtimes may add words.
+    /// leader does not confirm that there is nothing to read. NotReadYet: nothing of it was read yet.
+    /// WaitsForSchema: its next record waits for its schema. Slowest: its records are the oldest. Newer runtimes may
+    /// add words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+}
+
+/// A partition that is not read further until the schema of its next record is known.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SchemaWait {
+    /// The source in the document.
+    pub source: String,
+    /// The Kafka topic.
+    pub topic: String,
+    /// The Kafka partition.
+    pub partition: i32,
+    /// The offset of the record.
+    pub offset: i64,
+    /// The id by which the record names its schema.
+    pub schema_id: String,
+    /// Since when the partition waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// How many partitions of the pipeline wait for a schema, this one included.
+    pub partitions: i64,
 }
 
 /// A table that a sink writes to.

@@ -22,6 +22,8 @@ use crate::error::{Cause, Error};
 const OVERDUE_MIN: Duration = Duration::from_secs(60);
 /// How long the watermark may stand still while records arrive before it counts as held back.
 const HELD_BACK_AFTER: SignedDuration = SignedDuration::from_mins(5);
+/// How long a record may wait for its schema before that counts. A registry that answers does so in much less.
+const SCHEMA_OVERDUE_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
 struct Finding {
     status: Severity,
@@ -223,12 +225,30 @@ fn data_flowing(facts: &Facts<'_>, progress: Option<&Progress>) -> Finding {
     let Some(progress) = progress.filter(|_| facts.report.is_some()) else {
         return finding(Severity::Unknown, Reason::NoPods, "no runtime reports whether records arrive");
     };
+    if let Some(waiting) = waiting_for_schema(facts, progress) {
+        return finding(Severity::False, Reason::WaitingForSchema, waiting);
+    }
     match progress.input_rows_per_second > 0 {
         true => finding(Severity::True, Reason::RecordsArriving, "records arrive"),
         false => {
             finding(Severity::Unknown, Reason::NoRecords, "no record has arrived lately; a quiet topic is no failure")
         }
     }
+}
+
+/// The partition that has waited too long for a schema.
+fn waiting_for_schema(facts: &Facts<'_>, progress: &Progress) -> Option<String> {
+    let wait = progress.waits_for_schema.as_ref()?;
+    let since = wait.since.as_ref().filter(|at| facts.now.0.duration_since(at.0) > SCHEMA_OVERDUE_AFTER)?;
+    let others = match wait.partitions {
+        ..=1 => String::new(),
+        all => format!(", and {} more wait for schemas", all - 1),
+    };
+    Some(format!(
+        "partition {} of the topic {} has waited since {} for schema {}, which its record at offset {} needs{others}: \
+         see what became of the schema registry",
+        wait.partition, wait.topic, since.0, wait.schema_id, wait.offset,
+    ))
 }
 
 fn watermark_advancing(facts: &Facts<'_>, progress: Option<&Progress>) -> Finding {
@@ -263,6 +283,7 @@ fn held_by(progress: &Progress) -> String {
         Some("LeaderSilent") => {
             format!("{partition} has been quiet for long, and its leader does not say that there is nothing to read")
         }
+        Some("WaitsForSchema") => format!("the next record of {partition} waits for its schema"),
         Some("NotReadYet") => format!("nothing of {partition} was read yet, and it is not idle yet"),
         _ => format!("{partition} holds it back"),
     }

@@ -8,7 +8,8 @@ mod pods;
 mod tests;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use weir_crds::resource::{Progress, Run, Runtime, Status, StreamPipeline, TableVersion, WatermarkHold};
+use weir_crds::resource::{Progress, Run, Runtime, SchemaWait, Status, StreamPipeline, TableVersion, WatermarkHold};
+use weir_plan::report::Report;
 
 use crate::desired::workload::job_of;
 use crate::error::Error;
@@ -111,6 +112,7 @@ fn progress(facts: &Facts<'_>) -> Option<Progress> {
             let because = Some(held.because.to_string());
             WatermarkHold { source: source.name.clone(), topic: held.topic.clone(), partition: held.partition, because }
         }),
+        waits_for_schema: waits_for_schema(report),
         open_windows: count(report.state_operators.iter().map(|s| s.open_windows).sum()),
         state_bytes: count(report.state_stored_bytes),
         last_epoch: count(report.batch_id),
@@ -123,6 +125,22 @@ fn progress(facts: &Facts<'_>) -> Option<Progress> {
         tombstones: count(report.totals.tombstones_skipped),
         dead_letters: count(report.totals.records_dropped.saturating_add(report.totals.records_rejected)),
         late_rows: count(report.totals.num_rows_dropped_by_watermark),
+    })
+}
+
+/// The partition of any source that has waited longest for a schema.
+fn waits_for_schema(report: &Report) -> Option<SchemaWait> {
+    let waits = || report.sources.iter().filter_map(|source| Some((source, source.waits_for_schema.as_ref()?)));
+    // Texts of one length in one time zone compare as the times do.
+    let (source, longest) = waits().min_by_key(|(_, wait)| &wait.since)?;
+    Some(SchemaWait {
+        source: source.name.clone(),
+        topic: longest.topic.clone(),
+        partition: longest.partition,
+        offset: longest.offset,
+        schema_id: longest.schema_id.clone(),
+        since: longest.since.parse().ok().map(Time),
+        partitions: count(waits().map(|(_, wait)| wait.partitions).sum()),
     })
 }
 

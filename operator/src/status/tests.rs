@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use weir_crds::resource::{Status, StreamPipeline};
-use weir_plan::report::{Because, Hold, Kind, Offsets, Report, Source};
+use weir_plan::report::{Because, Hold, Kind, Offsets, Report, SchemaWait, Source};
 
 use super::{Facts, status};
 use crate::error::Error;
@@ -336,6 +336,7 @@ fn what_holds_the_watermark_is_said_in_the_words_of_the_runtime() {
     for (because, says) in [
         ("OpenTransaction", "a transaction that nobody has ended hangs open on partition 0 of the topic rides"),
         ("NotReadYet", "nothing of partition 0 of the topic rides was read yet, and it is not idle yet"),
+        ("WaitsForSchema", "the next record of partition 0 of the topic rides waits for its schema"),
         ("Slowest", "partition 0 of the topic rides holds it back"),
         ("WordOfANewerRuntime", "partition 0 of the topic rides holds it back"),
     ] {
@@ -351,6 +352,41 @@ fn what_holds_the_watermark_is_said_in_the_words_of_the_runtime() {
         assert!(message.is_some_and(|message| message.ends_with(says)), "{message:?}");
         let hold = status.progress.and_then(|p| p.watermark_held_by).unwrap();
         assert_eq!(hold.because.as_deref(), Some(because));
+    }
+}
+
+#[test]
+fn a_partition_that_has_waited_long_for_a_schema_is_named_in_the_status_and_in_a_condition() {
+    let wait = |topic: &str, since: &str, partitions| {
+        let (topic, since) = (topic.to_owned(), since.to_owned());
+        Some(SchemaWait { topic, partition: 1, offset: 7, schema_id: "12".into(), since, partitions })
+    };
+    let with = |of_rides: Option<SchemaWait>, of_fares: Option<SchemaWait>| {
+        let mut told = report("2026-01-01T11:59:58Z", 50.0, 0);
+        told.sources.push(source("fares", 50.0, "2026-01-01T11:50:00.000Z", 0));
+        (told.sources[0].waits_for_schema, told.sources[1].waits_for_schema) = (of_rides, of_fares);
+        found(&rides(), &cluster_running(&rides()), Some(&told), None)
+    };
+    let recent = with(wait("rides", "2026-01-01T11:59:30.000Z", 1), None);
+    assert_conditions(&recent, &["Ready=True/Running", "DataFlowing=True/RecordsArriving"]);
+    assert_eq!(recent.progress.and_then(|p| p.waits_for_schema).map(|wait| wait.source).as_deref(), Some("rides"));
+
+    for (rides, partitions, others) in
+        [(None, 1, ""), (wait("rides", "2026-01-01T11:55:00.000Z", 2), 3, ", and 2 more wait for schemas")]
+    {
+        let status = with(rides, wait("fares", "2026-01-01T11:50:00.000Z", 1));
+        assert_conditions(&status, &["Ready=True/Running", "DataFlowing=False/WaitingForSchema"]);
+        let message = status.conditions.iter().find(|c| c.type_ == "DataFlowing").map(|c| c.message.clone());
+        let says = format!(
+            "partition 1 of the topic fares has waited since 2026-01-01T11:50:00Z for schema 12, which its record at \
+             offset 7 needs{others}: see what became of the schema registry"
+        );
+        assert_eq!(message, Some(says));
+        let expected = json!({
+            "source": "fares", "topic": "fares", "partition": 1, "offset": 7, "schemaId": "12",
+            "since": "2026-01-01T11:50:00Z", "partitions": partitions,
+        });
+        assert_eq!(json!(status)["progress"]["waitsForSchema"], expected);
     }
 }
 
