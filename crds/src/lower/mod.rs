@@ -5,6 +5,7 @@
 //! all).
 
 mod check;
+mod connection;
 pub(crate) mod duration;
 mod graph;
 mod kafka;
@@ -58,11 +59,11 @@ fn lower_into(document: &StreamPipeline, out: &mut Findings) -> Option<Plan> {
     operation::operation(spec, &at, out);
     let state_action =
         spec.state_action.as_ref().map(|action| operation::state_action(action, &at.field("stateAction"), out));
-    settings::connections(spec, &at, out);
+    let connections = connection::lower(spec, &at, out);
     settings::not_yet(spec, &at, out);
 
     let graph = graph::resolve(spec, &at, out);
-    let sources = source::lower(document, &at, out);
+    let sources = source::lower(document, &connections, &at, out);
     let steps = step::lower(&spec.steps, &graph, &sources.schemas, &at.field("steps"), out);
     let sinks = sink::lower(spec, &graph, &sources.schemas, &steps, &at, out);
     sink::check_places(spec, &at, out);

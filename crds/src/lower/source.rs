@@ -40,23 +40,31 @@ impl Sources {
     }
 }
 
-pub(super) fn lower(document: &StreamPipeline, spec_at: &Path, out: &mut Findings) -> Sources {
+pub(super) fn lower(
+    document: &StreamPipeline,
+    connections: &[Option<plan::KafkaConnection>],
+    spec_at: &Path,
+    out: &mut Findings,
+) -> Sources {
     let at = spec_at.field("sources");
+    let sources = document.spec.sources.iter().enumerate();
     let (plans, schemas): (Vec<_>, _) =
-        document.spec.sources.iter().enumerate().map(|(i, source)| one(document, source, &at.index(i), out)).unzip();
+        sources.map(|(i, source)| one(document, connections, source, &at.index(i), out)).unzip();
     kafka::refuse_shared_groups(&plans, &at, out);
     Sources { plans, schemas }
 }
 
 fn one(
     document: &StreamPipeline,
+    connections: &[Option<plan::KafkaConnection>],
     source: &Source,
     at: &Path,
     out: &mut Findings,
 ) -> (Option<plan::Source>, Option<SchemaRef>) {
     out.not_yet(at, "maxRecordsPerEpoch", source.max_records_per_epoch.as_ref());
     out.exactly_one(at, unions::SOURCE_KINDS, &[source.kafka.is_some()]);
-    let kafka = source.kafka.as_ref().and_then(|kafka| kafka::lower(document, kafka, &at.field("kafka"), out));
+    let kafka = source.kafka.as_ref();
+    let kafka = kafka.and_then(|kafka| kafka::lower(document, connections, kafka, &at.field("kafka"), out));
     envelope(source, at, out);
     let bad_records = bad_records(source.bad_records.as_ref(), &at.field("badRecords"), out);
     let format = format(&source.format, &at.field("format"), out);

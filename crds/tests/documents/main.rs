@@ -9,6 +9,7 @@ mod bad_graph;
 mod bad_groups;
 mod bad_operation;
 mod bad_places;
+mod bad_security;
 mod bad_shape;
 mod bad_time;
 mod bad_yaml;

@@ -3,6 +3,7 @@
 //! the callers, not the client, decide when to give up.
 
 mod access;
+mod aws_keys;
 mod failures;
 mod keys;
 mod part_file;
@@ -25,6 +26,7 @@ use weir_plan::plan::{S3, Storage};
 use weir_plan::quote::quoted;
 
 pub use access::{Access, Credentials};
+pub use aws_keys::AwsKeys;
 pub use failures::{innermost, is_refusal};
 pub use part_file::PartFile;
 pub use secrets::Secrets;

@@ -108,7 +108,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let fetching = Fetching { queued_bytes_per_lane: shares.fetch_bytes_per_lane, patient: may_wait(plan.trigger) };
     let client_id = format!("weir/{}", plan.pipeline);
     let connect = |source: &Source| {
-        block_in_place(|| KafkaInput::connect_with(&source.kafka, &client_id, fetching)).map(Arc::new)
+        block_in_place(|| KafkaInput::connect_with(&source.kafka, &client_id, &options.secrets, fetching)).map(Arc::new)
     };
     let inputs = plan.sources.iter().map(connect).collect::<Result<Vec<_>>>()?;
 

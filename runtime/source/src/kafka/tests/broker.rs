@@ -11,7 +11,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use weir_base::failure::Remedy;
-use weir_plan::plan::{KafkaSource, OnLostOffsets, StartFrom};
+use weir_plan::plan::{KafkaConnection, KafkaSource, OnLostOffsets, StartFrom};
 
 use crate::kafka::position::absolute;
 use crate::kafka::*;
@@ -93,7 +93,7 @@ impl Broker {
 
     fn input(&self, on_lost_offsets: OnLostOffsets) -> KafkaInput {
         let source = KafkaSource {
-            bootstrap_servers: self.servers.clone(),
+            connection: KafkaConnection::plaintext(&self.servers),
             topics: Topics::Named(vec![self.topic.clone()]),
             group_id: self.topic.clone(),
             start_from: StartFrom::Earliest,
