@@ -9,8 +9,8 @@ use object_store::{ObjectStore, PutOptions, PutPayload, PutResult};
 use weir_testing::meddled::{Meddled, Meddler};
 
 use super::super::maintenance::compact::compact;
+use super::super::maintenance::table::{Maintained, Table};
 use super::super::maintenance::vacuum::{Vacuumed, vacuum};
-use super::super::maintenance::{Maintained, Table};
 use super::compaction::{LABEL, surroundings, table_of};
 use super::*;
 use crate::upkeep::Surroundings;
