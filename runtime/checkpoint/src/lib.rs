@@ -21,7 +21,6 @@ pub mod removal;
 pub mod sinks;
 pub mod state_files;
 pub mod store;
-pub mod totals;
 mod v1;
 pub mod writer;
 

@@ -9,8 +9,7 @@ use weir_plan::Plan;
 use weir_plan::report::{DurationMs, EventTime, Hold, Kind, Offsets, Sink, StateOperator, Totals};
 pub use weir_plan::report::{Pending, Report, Source};
 
-use crate::checkpoint::manifest::{self, Manifest, PartitionProgress, SourceProgress};
-use crate::checkpoint::totals::{self, SourceTotals};
+use crate::checkpoint::manifest::{self, Manifest, PartitionProgress, SourceProgress, SourceTotals};
 use crate::engine::source_run::LatestOffsets;
 use crate::engine::source_run::hold::hold;
 use crate::sink::SinkStatus;
@@ -58,7 +57,7 @@ pub struct Progress {
     /// `durationMs.triggerExecution` to the microsecond: a commit to a local table takes less than a millisecond.
     pub took: Duration,
     /// The sums that the metrics are set to.
-    pub counters: totals::Totals,
+    pub counters: manifest::Totals,
 }
 
 impl Deref for Progress {
@@ -69,7 +68,7 @@ impl Deref for Progress {
     }
 }
 
-fn totals_of(totals: &totals::Totals) -> Totals {
+fn totals_of(totals: &manifest::Totals) -> Totals {
     let SourceTotals { counts, lost, unreadable } = totals.of_sources();
     Totals {
         epochs: totals.epochs,
