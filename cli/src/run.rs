@@ -16,6 +16,7 @@ use weir_runtime::Failure;
 use weir_runtime::checkpoint::home::Home;
 use weir_runtime::clock::{since, steady};
 use weir_runtime::engine::{self, MaintenanceClock, Options, Signal, Summary};
+use weir_runtime::observe::Reporting;
 use weir_runtime::storage::Secrets;
 
 use crate::document::{self, DocumentArgs};
@@ -137,8 +138,6 @@ pub fn run(args: &RunArgs) -> ExitCode {
         secrets: Secrets { dir: args.secrets.clone() },
         lanes: args.lanes.map_or_else(cores, Into::into),
         workers: args.workers.map_or_else(cores, Into::into),
-        progress: args.progress.clone(),
-        http: args.http,
         memory_bytes: args.memory.or_else(weir_runtime::memory::cgroup_limit_bytes),
         give_up_after: Duration::from_secs(args.give_up_after),
         run: args.run.clone().or_else(|| std::env::var("WEIR_RUN").ok()).filter(|run| !run.is_empty()),
@@ -146,7 +145,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
         home: home(),
         maintenance_clock: MaintenanceClock { ahead: args.maintenance_clock.clone() },
         garbage_grace: args.garbage_grace.map_or(engine::GARBAGE_GRACE, Duration::from_secs),
-        on_epoch: None,
+        reporting: Reporting { progress: args.progress.clone(), http: args.http, on_epoch: None },
     };
     let result = args.summary.as_deref().map_or(Ok(()), |path| outfile::check(SUMMARY, path)).and_then(|()| {
         let summary = run_plan(plan, &options)?;

@@ -9,10 +9,12 @@ use weir_plan::Plan;
 use weir_plan::report::{DurationMs, EventTime, Hold, Kind, Offsets, Sink, StateOperator, Totals};
 pub use weir_plan::report::{Pending, Report, Source};
 
+use super::hold::hold;
 use crate::checkpoint::manifest::{self, Manifest, PartitionProgress, SourceProgress, SourceTotals};
-use crate::engine::source_run::LatestOffsets;
-use crate::engine::source_run::hold::hold;
 use crate::sink::SinkStatus;
+
+/// By source name: the ends of its partitions, as the client knows them.
+pub type LatestOffsets = BTreeMap<String, Vec<Option<i64>>>;
 
 /// How long the parts of an epoch took. All are zero for a claim.
 #[derive(Debug, Clone, Copy, Default)]
