@@ -41,7 +41,7 @@ pub struct Reporting {
 }
 
 /// Receives reports from the driver. The HTTP server reads them.
-pub struct Observer {
+pub(crate) struct Observer {
     shared: Arc<Shared>,
     progress_file: Option<ProgressFile>,
     log: EpochLog,

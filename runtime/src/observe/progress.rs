@@ -14,11 +14,11 @@ use crate::checkpoint::manifest::{self, Manifest, PartitionProgress, SourceProgr
 use crate::sink::SinkStatus;
 
 /// By source name: the ends of its partitions, as the client knows them.
-pub type LatestOffsets = BTreeMap<String, Vec<Option<i64>>>;
+pub(crate) type LatestOffsets = BTreeMap<String, Vec<Option<i64>>>;
 
 /// How long the parts of an epoch took. All are zero for a claim.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Durations {
+pub(crate) struct Durations {
     /// From the opening of the epoch, which is when the epoch before was closed, to its close. It overlaps with the
     /// commit of the epoch before.
     pub read: Duration,
@@ -86,7 +86,7 @@ fn totals_of(totals: &manifest::Totals) -> Totals {
 
 impl Progress {
     #[must_use]
-    pub fn of(
+    pub(crate) fn of(
         manifest: &Manifest,
         plan: &Plan,
         took: &Durations,
@@ -149,7 +149,7 @@ impl Progress {
     }
 
     /// Sets what holds the watermark of a source.
-    pub fn set_held_by(&mut self, source: &str, hold: Option<&Hold>) {
+    pub(crate) fn set_held_by(&mut self, source: &str, hold: Option<&Hold>) {
         for source in self.report.sources.iter_mut().filter(|s| s.name == source) {
             source.watermark_held_by = hold.cloned();
         }
@@ -158,7 +158,7 @@ impl Progress {
 
 /// The report of a source.
 #[must_use]
-pub fn source_of(s: &SourceProgress, latest: &LatestOffsets) -> Source {
+pub(crate) fn source_of(s: &SourceProgress, latest: &LatestOffsets) -> Source {
     let latest = latest.get(&s.name).map_or(&[][..], Vec::as_slice);
     let offsets = |of: &dyn Fn(usize) -> Option<i64>| {
         let mut all = Offsets::new();

@@ -1,7 +1,7 @@
 //! Steps without keys, batch by batch: what all other code sees of them is a [`RowStep`]. [`rows`] separates the rows
 //! that can't be processed from the others.
 
-pub mod map;
+pub(crate) mod map;
 pub mod rows;
 
 use std::sync::Arc;

@@ -20,7 +20,7 @@ pub use self::tasks::{InputProgress, StateFile, StepProgress, TableInFile, Table
 pub use self::totals::{SourceTotals, StepTotals, Totals};
 
 /// The `format` of this version.
-pub const MANIFEST_V2: &str = "weir.manifest/v2";
+pub(crate) const MANIFEST_V2: &str = "weir.manifest/v2";
 
 /// One decided epoch. A claim (the manifest that a starting writer creates) has the same shape and takes in no data. It
 /// carries what its predecessor decided, so that the newest manifest alone says where to go on.
