@@ -124,14 +124,14 @@ struct RunSummary<'a> {
 pub fn run(args: &RunArgs) -> ExitCode {
     let began = steady();
     init_logs(args.log_json);
-    let plan = match document::load(&args.document) {
-        Ok(plan) => Arc::new(plan),
+    let (plan, notices) = match document::load_with_notices(&args.document) {
+        Ok((plan, notices)) => (Arc::new(plan), notices),
         Err(errors) => {
             write_termination_message(args.termination_message.as_deref(), &errors);
             return document::refuse(&args.document, &errors);
         }
     };
-    for notice in weir_crds::notices(&plan) {
+    for notice in notices {
         tracing::warn!("{notice}");
     }
     let options = Options {

@@ -1,7 +1,7 @@
 //! The document with all defaults ([`crate::defaults`]) filled in, as YAML that can be read again. The filled-in fields
 //! are marked.
 
-mod write;
+pub(crate) mod write;
 
 use std::collections::BTreeSet;
 

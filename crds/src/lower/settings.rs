@@ -77,8 +77,6 @@ pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) 
 }
 
 pub(super) fn checkpoint(checkpoint: &Checkpoint, at: &Path, out: &mut Findings) -> Option<plan::Checkpoint> {
-    out.not_yet(at, "minPause", checkpoint.min_pause.as_ref());
-    out.not_yet(at, "timeout", checkpoint.timeout.as_ref());
     let uri = out.checked(&at.field("uri"), uri::parse(&checkpoint.uri));
     // Recovery reads the newest manifest and the one before it, so at least two are kept.
     let keep = out.integer(&at.field("keep"), checkpoint.keep.unwrap_or(defaults::KEEP), 2..=10_000);
@@ -111,8 +109,6 @@ pub(super) fn storage(storage: &[Storage], at: &Path, out: &mut Findings) -> Opt
 }
 
 fn s3(s3: &S3Storage, at: &Path, out: &mut Findings) -> plan::S3 {
-    out.not_yet(at, "caSecretRef", s3.ca_secret_ref.as_ref());
-    out.not_yet(at, "encryption", s3.encryption.as_ref());
     if let Some(endpoint) = &s3.endpoint {
         out.checked(&at.field("endpoint"), check_endpoint(endpoint));
     }
@@ -156,20 +152,6 @@ fn is_port(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-/// Refuses parts of the document whose features are not built yet.
-pub(super) fn not_yet(spec: &Spec, at: &Path, out: &mut Findings) {
-    out.not_yet(at, "tables", (!spec.tables.is_empty()).then_some(&()));
-    let open = [
-        ("autoscale", &spec.autoscale),
-        ("http", &spec.http),
-        ("networkPolicy", &spec.network_policy),
-        ("scratch", &spec.scratch),
-    ];
-    for (field, block) in open {
-        out.not_yet(at, field, block.as_ref());
-    }
-}
-
 /// Lowers connections. A connection that no source uses is allowed: an override may select another one.
 pub(super) fn connections(spec: &Spec, spec_at: &Path, out: &mut Findings) {
     let at = spec_at.field("connections");
@@ -183,7 +165,6 @@ pub(super) fn connections(spec: &Spec, spec_at: &Path, out: &mut Findings) {
         out.checked(&at.field("name"), name::check_node(&connection.name));
         let is_there = [connection.kafka.is_some(), connection.schema_registry.is_some()];
         out.exactly_one(&at, unions::CONNECTION_KINDS, &is_there);
-        out.not_yet(&at, "schemaRegistry", connection.schema_registry.as_ref());
         if let Some(kafka) = &connection.kafka {
             kafka_connection(kafka, &at.field("kafka"), out);
         }
@@ -191,9 +172,6 @@ pub(super) fn connections(spec: &Spec, spec_at: &Path, out: &mut Findings) {
 }
 
 fn kafka_connection(kafka: &KafkaConnection, at: &Path, out: &mut Findings) {
-    out.not_yet(at, "sasl", kafka.sasl.as_ref());
-    out.not_yet(at, "tls", kafka.tls.as_ref());
-    out.not_yet(at, "controlTopic", kafka.control_topic.as_ref());
     for server in kafka.bootstrap_servers.split(',').map(str::trim) {
         let port = server
             .rsplit_once(':')
