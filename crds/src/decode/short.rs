@@ -16,7 +16,8 @@ pub(super) fn block(type_name: &str, text: &str) -> Option<String> {
     Some(match type_name {
         "StartFrom" => match named(&["Earliest", "Latest"]) {
             Some(position) => format!("{{position: {position}}}"),
-            None => format!("{{timestamp: \"{text}\"}}"),
+            None if text.starts_with(|c: char| c.is_ascii_digit()) => format!("{{timestamp: \"{text}\"}}"),
+            None => return None,
         },
         "Trigger" => match named(&["AsSoonAsPossible", "AvailableNow"]) {
             Some(kind) => format!("{{type: {kind}}}"),
