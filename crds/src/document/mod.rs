@@ -58,7 +58,7 @@ pub use storage::{S3Encryption, S3EncryptionType, S3Storage, Storage};
 pub use table::{DeltaTable, Table, TopicTable};
 
 /// The `apiVersion` of documents of this shape.
-pub const API_VERSION: &str = "weir.dev/v1alpha1";
+pub(crate) const API_VERSION: &str = "weir.dev/v1alpha1";
 /// The `kind` of documents of this shape.
 pub const KIND: &str = "StreamPipeline";
 

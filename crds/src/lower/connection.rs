@@ -25,14 +25,12 @@ pub(super) fn lower(spec: &Spec, spec_at: &Path, out: &mut Findings) -> Vec<Opti
         out.checked(&at.field("name"), name::check_node(&connection.name));
         let is_there = [connection.kafka.is_some(), connection.schema_registry.is_some()];
         out.exactly_one(&at, unions::CONNECTION_KINDS, &is_there);
-        out.not_yet(&at, "schemaRegistry", connection.schema_registry.as_ref());
         kafka(connection.kafka.as_ref()?, &at.field("kafka"), out)
     });
     lowered.collect()
 }
 
 fn kafka(kafka: &KafkaConnection, at: &Path, out: &mut Findings) -> Option<plan::KafkaConnection> {
-    out.not_yet(at, "controlTopic", kafka.control_topic.as_ref());
     for server in kafka.bootstrap_servers.split(',').map(str::trim) {
         let port = server
             .rsplit_once(':')

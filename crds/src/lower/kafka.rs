@@ -112,9 +112,19 @@ fn named(topics: &[String], at: &Path, out: &mut Findings) -> Topics {
     out.length(at, topics.len(), 1..=NAMED_MAX);
     out.distinct(topics.iter().enumerate().map(|(i, t)| (at.index(i), &**t)), "topics");
     for (i, topic) in topics.iter().enumerate() {
-        out.checked(&at.index(i), name::check_topic(topic));
+        let checked = name::check_topic(topic).map_err(|message| match topic.contains('*') {
+            true => format!("{message}; for every topic with such a name write {}", quoted(as_pattern(topic))),
+            false => message,
+        });
+        out.checked(&at.index(i), checked);
     }
     Topics::Named(topics.to_vec())
+}
+
+/// The field with the pattern for a name as a shell's or as a regular expression.
+fn as_pattern(topic: &str) -> String {
+    let pattern = if topic.contains(".*") { topic.to_owned() } else { topic.replace('.', "\\.").replace('*', ".*") };
+    format!("topicPattern: {pattern}")
 }
 
 fn matching(pattern: &str, at: &Path, out: &mut Findings) -> Option<Topics> {

@@ -7,13 +7,13 @@ use weir_plan::ids::Epoch;
 use weir_plan::plan::{self, MEMORY_BYTES_MIN};
 use weir_plan::quote::quoted;
 
-use super::step::LOCAL_DAYS;
 use super::{name, quantity};
 use crate::defaults;
 use crate::document::{
     EnvVar, Offsets, PodTemplate, Quantity, Resources, Spec, StateAction, Trigger, TriggerType, unions,
 };
 use crate::finding::{Findings, Path};
+use crate::refused::LOCAL_DAYS;
 use crate::schedule::Schedule;
 
 const REPLICAS_MAX: i64 = 1;

@@ -75,8 +75,6 @@ pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) 
 }
 
 pub(super) fn checkpoint(checkpoint: &Checkpoint, at: &Path, out: &mut Findings) -> Option<plan::Checkpoint> {
-    out.not_yet(at, "minPause", checkpoint.min_pause.as_ref());
-    out.not_yet(at, "timeout", checkpoint.timeout.as_ref());
     let uri = out.checked(&at.field("uri"), uri::parse(&checkpoint.uri));
     // Recovery reads the newest manifest and the one before it, so at least two are kept.
     let keep = out.integer(&at.field("keep"), checkpoint.keep.unwrap_or(defaults::KEEP), 2..=10_000);
@@ -109,8 +107,6 @@ pub(super) fn storage(storage: &[Storage], at: &Path, out: &mut Findings) -> Opt
 }
 
 fn s3(s3: &S3Storage, at: &Path, out: &mut Findings) -> plan::S3 {
-    out.not_yet(at, "caSecretRef", s3.ca_secret_ref.as_ref());
-    out.not_yet(at, "encryption", s3.encryption.as_ref());
     if let Some(endpoint) = &s3.endpoint {
         out.checked(&at.field("endpoint"), check_endpoint(endpoint));
     }
@@ -152,20 +148,6 @@ fn check_endpoint(endpoint: &str) -> Result<(), String> {
 /// Whether the text is a port. `parse` alone would accept a plus sign.
 pub(super) fn is_port(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
-}
-
-/// Refuses parts of the document whose features are not built yet.
-pub(super) fn not_yet(spec: &Spec, at: &Path, out: &mut Findings) {
-    out.not_yet(at, "tables", (!spec.tables.is_empty()).then_some(&()));
-    let open = [
-        ("autoscale", &spec.autoscale),
-        ("http", &spec.http),
-        ("networkPolicy", &spec.network_policy),
-        ("scratch", &spec.scratch),
-    ];
-    for (field, block) in open {
-        out.not_yet(at, field, block.as_ref());
-    }
 }
 
 pub(super) fn limits(limits: Option<&Limits>, at: &Path, out: &mut Findings) -> Option<plan::Limits> {

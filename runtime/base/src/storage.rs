@@ -38,7 +38,7 @@ use crate::retry::RetryPolicy;
 
 /// The deadline of one request, its body included. No request carries more than [`PART_BYTES`], so this demands at
 /// least 280 kB/s.
-pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: &str = "5s";
 /// Retries inside the client, per request: enough for a blip, and few enough that our own policy decides.
 const RETRIES_MAX: usize = 3;

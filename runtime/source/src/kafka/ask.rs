@@ -10,7 +10,7 @@ use weir_base::clock::{since, steady};
 use weir_base::failure::{Failure, Result};
 
 use super::client::Client;
-use super::{events, fault};
+use super::fault;
 
 /// The timeout of one request; a question may send several before its deadline.
 const ATTEMPT: Duration = Duration::from_secs(2);
@@ -104,7 +104,7 @@ pub(super) fn until_answered<T>(
             }
             Err(e) => Refusal::from(e),
         };
-        events::serve_now(client);
+        client.serve_now();
         if refusal.is_final() || steady() >= until || client.context().shut_out().is_some() {
             return Err(refusal);
         }

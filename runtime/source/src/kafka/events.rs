@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{Consumer, ConsumerContext};
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{ClientContext, TopicPartitionList};
@@ -17,7 +17,6 @@ use weir_base::clock::steady;
 use weir_base::failure::Failure;
 
 use super::access::Access;
-use super::client::Client;
 use super::fault::{self, BrokerFault, Origin};
 use super::refusal;
 
@@ -27,11 +26,8 @@ const FAULT_IS_NEWS: Duration = Duration::from_secs(60);
 /// The most errors of brokers that are remembered; a cluster with more of them has other troubles than a short list.
 const BROKERS_MAX: usize = 16;
 
-/// Lanes serve events this often, so errors and log lines wait for about this long at most.
+/// The client's events are served this often, so errors and log lines wait for about this long at most.
 const SERVE_EVERY: Duration = Duration::from_millis(100);
-
-/// The most events served in one go, so that a storm of them does not hold up a lane.
-const SERVED_AT_ONCE_MAX: usize = 16;
 
 /// The facility under which librdkafka logs errors that nobody takes as events.
 const LOGGED_ERROR: &str = "ERROR";
@@ -45,21 +41,6 @@ const BROKER_FAILED: &str = "FAIL";
 
 /// A continuing trouble is reported again after this long.
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
-
-/// Serves the client's own events, if that is due. They come to the client's queue and not to the lanes' queues, so
-/// every lane calls this.
-pub(super) fn serve(client: &Client) {
-    if client.context().claim_serving(steady()) {
-        serve_now(client);
-    }
-}
-
-pub(super) fn serve_now(client: &Client) {
-    for _ in 0..SERVED_AT_ONCE_MAX {
-        // The context has already received what `poll` returns, and records come only to the lanes' queues.
-        drop(client.poll(Duration::ZERO));
-    }
-}
 
 pub(super) struct Events {
     access: Access,
@@ -182,8 +163,8 @@ impl Events {
         Failure::retry(format!("Kafka can't be reached: {}", faults.join("; ")))
     }
 
-    /// Returns true to one caller per period.
-    fn claim_serving(&self, now: Instant) -> bool {
+    /// Whether the caller is to serve the client's events now: true to one caller per period.
+    pub(super) fn claim_serving(&self, now: Instant) -> bool {
         let mut state = self.lock();
         let due = state.served_at.is_none_or(|at| now.duration_since(at) >= SERVE_EVERY);
         if due {

@@ -4,28 +4,24 @@
 mod bad_share;
 mod discovery;
 mod evidence;
-pub mod hold;
 mod reading;
 mod renewal;
-mod skew;
 pub mod start_from;
 pub mod topic_watch;
 mod watermark;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::Source;
 use weir_plan::quote::quoted;
+use weir_plan::report::Hold;
 
 use self::discovery::{Changes, Discovery};
 use self::evidence::Evidence;
-use self::hold::Hold;
 pub use self::reading::Reading;
 use self::renewal::Renewal;
-pub use self::skew::Skew;
 use self::topic_watch::{Look, TopicWatch};
 use crate::checkpoint::manifest::{BadShare, HeldBy, MovedBy, SourceCounts, SourceProgress, Until};
 use crate::clock::steady;
@@ -259,6 +255,3 @@ fn too_many_bad(source: &str, share: BadShare, first: Option<&str>) -> Failure {
         first.unwrap_or("unknown")
     ))
 }
-
-/// By source name: the ends of its partitions, as the client knows them.
-pub type LatestOffsets = BTreeMap<String, Vec<Option<i64>>>;
