@@ -1,7 +1,7 @@
 //! Fixtures for tests of pure decisions: the rides pipeline, and clusters in given states.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -19,6 +19,7 @@ use crate::observed::current;
 use crate::planner::read;
 use crate::refusal::Refusal;
 use crate::revision::Revision;
+use crate::secrets::Found;
 use crate::settings::Settings;
 use crate::verdict::{Readings, Verdict, judge};
 
@@ -62,8 +63,8 @@ pub fn owner() -> Owner {
 
 /// A cluster that has only the Secret that the rides pipeline needs.
 pub fn empty_cluster() -> Observed {
-    let keys: BTreeSet<String> = ["accessKeyId", "secretAccessKey"].map(str::to_owned).into();
-    Observed { secrets: [("lake".to_owned(), Some(keys))].into(), secrets_hash: "s1".into(), ..Observed::default() }
+    let lake = Found { version: "s1".into(), keys: ["accessKeyId", "secretAccessKey"].map(str::to_owned).into() };
+    Observed { secrets: [("lake".to_owned(), Some(lake))].into(), ..Observed::default() }
 }
 
 pub fn verdict(pipeline: &StreamPipeline, observed: &Observed) -> Verdict {
@@ -95,7 +96,7 @@ pub fn cluster_running(pipeline: &StreamPipeline) -> Observed {
 }
 
 fn deployment(revision: &Revision) -> Deployment {
-    let running = Running { replicas: 1, secrets_hash: "s1".into(), run: Run::Endless };
+    let running = Running { replicas: 1, secrets: "lake=s1".into(), run: Run::Endless };
     let Workload::Deployment(mut deployment) = build(&owner(), revision, &running, &settings()).workload else {
         panic!("a Job")
     };

@@ -12,4 +12,5 @@ mod races;
 mod rights;
 mod rollback;
 mod runs;
+mod secrets;
 mod stage;

@@ -1,12 +1,12 @@
 //! The runtime's pod. It meets the `restricted` Pod Security Standard, whatever the document says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar as PodEnvVar,
-    EnvVarSource, HTTPGetAction, LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec,
-    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Toleration,
-    Volume, VolumeMount,
+    EnvVarSource, HTTPGetAction, KeyToPath, LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec,
+    PodTemplateSpec, Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecretProjection,
+    SecurityContext, Toleration, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -16,6 +16,7 @@ use weir_crds::document::{self, EnvVar, PodTemplate, SecretRef};
 
 use super::labels::{Owner, REVISION};
 use crate::inputs::Inputs;
+use crate::secrets::secret_keys;
 
 /// The port on which the runtime serves /metrics and /progress.
 pub const HTTP_PORT: u16 = 9464;
@@ -36,6 +37,8 @@ pub const DOCUMENT: &str = "document";
 pub const DOCUMENT_PATH: &str = "/etc/weir/pipeline.yaml";
 pub const TERMINATION_MESSAGE: &str = "/dev/termination-log";
 pub const SECRETS_DIR: &str = "/var/run/secrets/weir";
+/// The name of the volume with the Secrets.
+const SECRETS: &str = "secrets";
 
 /// The template of a revision's pods. The revision stores it, so that an operator upgrade which would build another
 /// template does not change running pods: see [`crate::revision`].
@@ -187,9 +190,9 @@ fn mounts(inputs: &Inputs) -> Vec<VolumeMount> {
         ..VolumeMount::default()
     };
     let mut mounts = vec![mount(DOCUMENT, "/etc/weir".to_owned(), true), mount("tmp", "/tmp".to_owned(), false)];
-    mounts.extend(
-        inputs.secrets.iter().enumerate().map(|(i, s)| mount(&secret_volume(i), format!("{SECRETS_DIR}/{s}"), true)),
-    );
+    if !inputs.secrets.is_empty() {
+        mounts.push(mount(SECRETS, SECRETS_DIR.to_owned(), true));
+    }
     mounts
 }
 
@@ -200,15 +203,28 @@ fn volumes(inputs: &Inputs, config_map: &str) -> Vec<Volume> {
         ..Volume::default()
     };
     let tmp = Volume { name: "tmp".to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() };
-    let secrets = inputs.secrets.iter().enumerate().map(|(i, name)| Volume {
-        name: secret_volume(i),
-        secret: Some(SecretVolumeSource { secret_name: Some(name.clone()), ..SecretVolumeSource::default() }),
+    let secrets = (!inputs.secrets.is_empty()).then(|| Volume {
+        name: SECRETS.to_owned(),
+        projected: Some(ProjectedVolumeSource { sources: Some(secrets(inputs)), ..ProjectedVolumeSource::default() }),
         ..Volume::default()
     });
     [document, tmp].into_iter().chain(secrets).collect()
 }
 
-/// The volume's name has a number, since the Secret's name may be longer than a volume's name.
-fn secret_volume(i: usize) -> String {
-    format!("secret-{i}")
+/// The keys that the document names, as files `<secret>/<key>`. A volume of a Secret is optional as a whole or not at
+/// all, so keys that need not exist are a source of their own.
+fn secrets(inputs: &Inputs) -> Vec<VolumeProjection> {
+    let of = |name: &str, keys: BTreeSet<String>, optional: bool| {
+        let path = |key: String| KeyToPath { path: format!("{name}/{key}"), key, mode: None };
+        (!keys.is_empty()).then(|| VolumeProjection {
+            secret: Some(SecretProjection {
+                name: name.to_owned(),
+                items: Some(keys.into_iter().map(path).collect()),
+                optional: optional.then_some(true),
+            }),
+            ..VolumeProjection::default()
+        })
+    };
+    let all = secret_keys(&inputs.document()["spec"]).into_iter();
+    all.flat_map(|(name, keys)| [of(&name, keys.required, false), of(&name, keys.optional, true)]).flatten().collect()
 }

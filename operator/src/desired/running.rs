@@ -4,9 +4,8 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
     pub replicas: i32,
-    /// Changes when the content of the Secrets changes. The pods are then replaced, since a runtime reads Secrets only
-    /// when it starts.
-    pub secrets_hash: String,
+    /// The versions of the Secrets, for the annotation of the pods: see [`crate::secrets::versions_for_pods`].
+    pub secrets: String,
     pub run: Run,
 }
 

@@ -14,7 +14,7 @@ fn yaml(object: &impl Serialize) -> String {
 }
 
 fn desired(revision: &Revision, run: Run) -> Desired {
-    build(&owner(), revision, &Running { replicas: 1, secrets_hash: "s1".into(), run }, &settings())
+    build(&owner(), revision, &Running { replicas: 1, secrets: "lake=s1".into(), run }, &settings())
 }
 
 #[test]
