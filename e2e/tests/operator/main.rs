@@ -9,6 +9,7 @@ mod health;
 mod looks;
 mod ownership;
 mod races;
+mod requests;
 mod rights;
 mod rollback;
 mod runs;

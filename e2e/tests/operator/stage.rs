@@ -29,6 +29,7 @@ use weir_tests::services::ports;
 use weir_tests::services::process::Process;
 use weir_tests::skip::Missing;
 
+use crate::requests::Requests;
 use crate::rights;
 
 /// The time until the operator sees something and acts on it. It looks at least every 10 s, so only a failing test
@@ -62,9 +63,24 @@ impl Stage {
 
     /// A stage on this API server.
     pub async fn on(server: &ApiServer) -> Self {
-        let admin = server.kubeconfig();
         let (namespace, logs) = (Namespace::on(server).await, TempDir::new().unwrap());
-        let kubeconfig = rights::kubeconfig(&namespace, &admin, logs.path()).await;
+        let kubeconfig = rights::kubeconfig(&namespace, &server.kubeconfig(), logs.path()).await;
+        Self::with(namespace, logs, kubeconfig).await
+    }
+
+    /// A stage whose operator's requests are recorded.
+    ///
+    /// # Errors
+    /// If the API server is not available on this machine.
+    pub async fn recorded() -> Result<(Self, Requests), Missing> {
+        let server = api_server::shared().await?;
+        let (namespace, logs) = (Namespace::on(server).await, TempDir::new().unwrap());
+        let kubeconfig = rights::kubeconfig(&namespace, &server.kubeconfig(), logs.path()).await;
+        let (kubeconfig, requests) = Requests::through(&kubeconfig).await;
+        Ok((Self::with(namespace, logs, kubeconfig).await, requests))
+    }
+
+    async fn with(namespace: Namespace, logs: TempDir, kubeconfig: PathBuf) -> Self {
         let operator = start(&kubeconfig, &namespace.name, "the-operator", logs.path());
         let stage = Self { namespace, operator, logs, kubeconfig };
         let keys = json!({"metadata": {"name": "lake"}, "stringData": {"accessKeyId": "a", "secretAccessKey": "b"}});
