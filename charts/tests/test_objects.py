@@ -75,6 +75,20 @@ class Objects(ChartTest):
                     self.assertLessEqual({"livenessProbe", "readinessProbe", "startupProbe"}, container.keys())
                 self.assertNotIn("volumes", pod)
 
+    def test_where_the_platform_assigns_users_no_pod_asks_for_one(self):
+        openshift = ("--api-versions", "security.openshift.io/v1")
+        for expected, values, options in (
+            (False, {}, ()),
+            (True, {}, openshift),
+            (True, {"openshift": True}, ()),
+            (False, {"openshift": False}, openshift),
+        ):
+            with self.subTest(values=values, options=options):
+                pod = self.one(self.render(values, "weir", *options), "Deployment")["spec"]["template"]["spec"]
+                self.assertEqual("--assigned-users" in pod["containers"][0]["args"], expected)
+                self.assertEqual("runAsUser" not in pod["securityContext"] and "runAsGroup" not in pod["securityContext"], expected)
+                self.assertTrue(pod["securityContext"]["runAsNonRoot"])
+
     def test_selectors_find_the_operator_s_pods_and_no_runtime_s(self):
         for values in ({}, "everything"):
             documents = self.render(values)

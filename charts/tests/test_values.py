@@ -22,6 +22,7 @@ WRONG = [
     {"watchNamespaces": "team-a"},
     {"watchNamespaces": ["Team_A"]},
     {"watchNamespaces": ["a", "a"]},
+    {"openshift": "yes"},
     {"crds": {"keep": True}},
     {"rbac": {"create": "yes"}},
     {"serviceAccount": {"name": "Not A Name"}},

@@ -20,11 +20,15 @@ use crate::planner::read;
 use crate::refusal::Refusal;
 use crate::revision::Revision;
 use crate::secrets::Found;
-use crate::settings::Settings;
+use crate::settings::{Settings, Users};
 use crate::verdict::{Readings, Verdict, judge};
 
 pub fn settings() -> Settings {
-    Settings { runtime_image: "registry.example:5000/weir:1.0.0".into(), pod_monitor_labels: BTreeMap::new() }
+    Settings {
+        runtime_image: "registry.example:5000/weir:1.0.0".into(),
+        pod_monitor_labels: BTreeMap::new(),
+        users: Users::OfImage,
+    }
 }
 
 /// `examples/rides.yaml` as the API server would return it.

@@ -20,7 +20,7 @@ use weir_operator::health::Health;
 use weir_operator::leader::{Candidate, Lease};
 use weir_operator::metrics::Metrics;
 use weir_operator::progress::ProgressReader;
-use weir_operator::settings::Settings;
+use weir_operator::settings::{Settings, Users};
 
 /// How long running reconciles may take after the signal to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -54,6 +54,9 @@ struct RunArgs {
     /// PodMonitors are created only in clusters that have this kind.
     #[arg(long = "pod-monitor-label", value_name = "KEY=VALUE", value_parser = label)]
     pod_monitor_labels: Vec<(String, String)>,
+    /// Pods of pipelines ask for no user id: the platform assigns one, as OpenShift does.
+    #[arg(long)]
+    assigned_users: bool,
     /// The namespace of the Lease for leader election.
     #[arg(long, value_name = "NAMESPACE", default_value = "default")]
     leader_election_namespace: String,
@@ -109,12 +112,11 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
     };
     health.elected(scopes.len());
     let reporter = Reporter { controller: "weir-operator".to_owned(), instance: Some(args.identity.clone()) };
-    let pod_monitor_labels = args.pod_monitor_labels.iter().cloned().collect();
     let (stores, writers): (Vec<_>, Vec<_>) = scopes.iter().map(|_| reflector::store()).unzip();
     let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         client,
-        settings: Settings { runtime_image: args.runtime_image.clone(), pod_monitor_labels },
+        settings: settings(&args),
         progress: ProgressReader::new()?,
         metrics,
         planner: Arc::default(),
@@ -143,6 +145,14 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
     candidate.release().await;
     Ok(ExitCode::SUCCESS)
+}
+
+fn settings(args: &RunArgs) -> Settings {
+    Settings {
+        runtime_image: args.runtime_image.clone(),
+        pod_monitor_labels: args.pod_monitor_labels.iter().cloned().collect(),
+        users: if args.assigned_users { Users::Assigned } else { Users::OfImage },
+    }
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

@@ -9,4 +9,14 @@ pub struct Settings {
     pub runtime_image: String,
     /// Labels of the pipelines' PodMonitors, by which Prometheus selects them, in clusters that have this kind.
     pub pod_monitor_labels: BTreeMap<String, String>,
+    pub users: Users,
+}
+
+/// The user ids of the pipelines' pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Users {
+    /// Pods ask for the user of the image.
+    OfImage,
+    /// The platform assigns a user to each namespace, and refuses pods that ask for another one.
+    Assigned,
 }

@@ -154,7 +154,7 @@ fn accept(
         return Err(Refusal { reason: Reason::InvalidDocument, message });
     }
     let generation = pipeline.metadata.generation.unwrap_or(0);
-    let revision = Revision::of(owner, inputs, generation, &observed.revisions);
+    let revision = Revision::of(owner, inputs, settings.users, generation, &observed.revisions);
     if let Some(failed) = revision.marks.failed_with(&secrets::versions(&observed.secrets))
         && let Some(standing) = rollback::standing(observed).filter(|standing| standing.name != revision.name)
     {

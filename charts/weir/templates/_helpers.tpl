@@ -53,10 +53,21 @@ app.kubernetes.io/component: operator
 {{- end -}}
 {{- end -}}
 
+{{/* "true" where the platform assigns user ids to pods, and refuses pods that ask for another one. */}}
+{{- define "weir.assignsUsers" -}}
+{{- if eq (toString .Values.openshift) "auto" -}}
+{{ .Capabilities.APIVersions.Has "security.openshift.io/v1" }}
+{{- else -}}
+{{ .Values.openshift }}
+{{- end -}}
+{{- end -}}
+
 {{- define "weir.pod.securityContext" -}}
 runAsNonRoot: true
+{{- if ne (include "weir.assignsUsers" .) "true" }}
 runAsUser: 65532
 runAsGroup: 65532
+{{- end }}
 seccompProfile:
   type: RuntimeDefault
 {{- end -}}

@@ -31,6 +31,17 @@ const ENV_VALUE_CHARS_MAX: usize = 4096;
 const MEMORY: &str = "memory";
 /// The prefix of labels and annotations that the operator and the runtime use themselves.
 const OWN_PREFIX: &str = "weir.dev/";
+/// Beginnings of annotations with which Kubernetes or a container runtime loosens what confines a pod: AppArmor,
+/// seccomp and sysctls in their former shape, and CRI-O's devices and user namespaces.
+const LOOSENING_PREFIXES: [&str; 5] = [
+    "container.apparmor.security.beta.kubernetes.io/",
+    "container.seccomp.security.alpha.kubernetes.io/",
+    "seccomp.security.alpha.kubernetes.io/",
+    "security.alpha.kubernetes.io/",
+    "io.kubernetes.cri-o.",
+];
+/// Environment variables that the operator sets.
+const OWN_VARIABLES: [&str; 2] = ["WEIR_NAMESPACE", "WEIR_RUN"];
 
 /// Checks the fields that say how and where the pipeline runs.
 pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
@@ -160,6 +171,10 @@ fn pod_template(template: &PodTemplate, at: &Path, out: &mut Findings) {
                     format!("begins with {OWN_PREFIX}, which the operator keeps for itself; take another key"),
                 );
             }
+            if let Some(prefix) = LOOSENING_PREFIXES.iter().find(|p| field == "annotations" && key.starts_with(**p)) {
+                let message = format!("begins with {prefix}, which can loosen what confines the pod; leave it out");
+                out.add(&at, message);
+            }
             if field != "annotations" && !is_label(value) {
                 let message = format!(
                     "found `{value}`: write at most {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and \
@@ -208,6 +223,9 @@ fn environment(env: &[EnvVar], at: &Path, out: &mut Findings) {
                 variable.name
             );
             out.add(&at.field("name"), message);
+        }
+        if OWN_VARIABLES.contains(&variable.name.as_str()) {
+            out.add(&at.field("name"), format!("the operator sets `{}` itself; leave it out", variable.name));
         }
         let chars = variable.value.chars().count();
         if chars > ENV_VALUE_CHARS_MAX {

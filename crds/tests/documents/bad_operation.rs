@@ -19,6 +19,19 @@ fn wrong_fields_that_only_the_operator_acts_on() {
             )]],
         ),
         (
+            "no annotation loosens what confines the pod",
+            &[&[(
+                "",
+                "  podTemplate: {annotations: {container.apparmor.security.beta.kubernetes.io/weir: unconfined, \
+                 seccomp.security.alpha.kubernetes.io/pod: unconfined, security.alpha.kubernetes.io/unsafe-sysctls: \
+                 a=b, io.kubernetes.cri-o.Devices: /dev/sda, kubernetes.io/description: fine}}",
+            )]],
+        ),
+        (
+            "the operator's own variables are not the person's to set",
+            &[&[("", "  podTemplate: {env: [{name: WEIR_NAMESPACE, value: other}, {name: WEIR_LOG, value: debug}]}")]],
+        ),
+        (
             "names in the pod template are those of objects",
             &[&[(
                 "",

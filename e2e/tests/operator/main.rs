@@ -8,6 +8,7 @@ mod former;
 mod health;
 mod looks;
 mod ownership;
+mod pods;
 mod races;
 mod requests;
 mod rights;

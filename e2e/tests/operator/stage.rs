@@ -81,7 +81,7 @@ impl Stage {
     }
 
     async fn with(namespace: Namespace, logs: TempDir, kubeconfig: PathBuf) -> Self {
-        let operator = start(&kubeconfig, &namespace.name, "the-operator", logs.path());
+        let operator = start(&kubeconfig, &namespace.name, "the-operator", logs.path(), &[]);
         let stage = Self { namespace, operator, logs, kubeconfig };
         let keys = json!({"metadata": {"name": "lake"}, "stringData": {"accessKeyId": "a", "secretAccessKey": "b"}});
         stage.api::<Secret>().create(&PostParams::default(), &serde_json::from_value(keys).unwrap()).await.unwrap();
@@ -100,7 +100,13 @@ impl Stage {
 
     #[must_use]
     pub fn start_another(&self, identity: &str) -> Operator {
-        start(&self.kubeconfig, &self.namespace.name, identity, self.logs.path())
+        self.start_another_with(identity, &[])
+    }
+
+    /// Starts an operator with further arguments.
+    #[must_use]
+    pub fn start_another_with(&self, identity: &str, further: &[&str]) -> Operator {
+        start(&self.kubeconfig, &self.namespace.name, identity, self.logs.path(), further)
     }
 
     /// Starts an operator for which nothing listens at the API server's address.
@@ -110,7 +116,7 @@ impl Stage {
         config["clusters"][0]["cluster"]["server"] = json!(format!("https://127.0.0.1:{}", ports::free()));
         let file = self.logs.path().join("kubeconfig");
         std::fs::write(&file, config.to_string()).unwrap();
-        start(&file, &self.namespace.name, "the-lost", self.logs.path())
+        start(&file, &self.namespace.name, "the-lost", self.logs.path(), &[])
     }
 
     #[must_use]
@@ -292,7 +298,7 @@ pub fn document(name: &str) -> Value {
     document
 }
 
-fn start(kubeconfig: &Path, namespace: &str, identity: &str, logs: &Path) -> Operator {
+fn start(kubeconfig: &Path, namespace: &str, identity: &str, logs: &Path, further: &[&str]) -> Operator {
     let test = std::env::current_exe().unwrap();
     // The test lies in target/<profile>/deps.
     let mut command = Command::new(test.parent().and_then(Path::parent).unwrap().join("weir-operator"));
@@ -306,7 +312,7 @@ fn start(kubeconfig: &Path, namespace: &str, identity: &str, logs: &Path) -> Ope
         "--namespace",
         namespace,
     ]);
-    command.args(["--leader-election-namespace", namespace, "--identity", identity]);
+    command.args(["--leader-election-namespace", namespace, "--identity", identity]).args(further);
     let log = File::options().create(true).append(true).open(logs.join(LOG)).unwrap();
     command.env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1").stderr(log);
     Operator { address, process: Process::spawn(&mut command).unwrap() }

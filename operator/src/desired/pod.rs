@@ -17,6 +17,7 @@ use weir_crds::document::{self, EnvVar, PodTemplate, SecretRef};
 use super::labels::{Owner, REVISION};
 use crate::inputs::Inputs;
 use crate::secrets::secret_keys;
+use crate::settings::Users;
 
 /// The port on which the runtime serves /metrics and /progress.
 pub const HTTP_PORT: u16 = 9464;
@@ -43,7 +44,7 @@ const SECRETS: &str = "secrets";
 /// The template of a revision's pods. The revision stores it, so that an operator upgrade which would build another
 /// template does not change running pods: see [`crate::revision`].
 #[must_use]
-pub fn template(owner: &Owner, inputs: &Inputs, revision: &str, config_map: &str) -> PodTemplateSpec {
+pub fn template(owner: &Owner, inputs: &Inputs, users: Users, revision: &str, config_map: &str) -> PodTemplateSpec {
     let given = inputs.pod_template.clone().unwrap_or_default();
     // Users can't override the labels and annotations that the operator uses.
     let mut labels = given.labels.clone().unwrap_or_default();
@@ -52,11 +53,11 @@ pub fn template(owner: &Owner, inputs: &Inputs, revision: &str, config_map: &str
     annotations.insert(REVISION.to_owned(), revision.to_owned());
     PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..ObjectMeta::default() }),
-        spec: Some(spec(owner, inputs, given, config_map)),
+        spec: Some(spec(owner, inputs, users, given, config_map)),
     }
 }
 
-fn spec(owner: &Owner, inputs: &Inputs, given: PodTemplate, config_map: &str) -> PodSpec {
+fn spec(owner: &Owner, inputs: &Inputs, users: Users, given: PodTemplate, config_map: &str) -> PodSpec {
     let tolerations =
         ["not-ready", "unreachable"].map(short_toleration).into_iter().chain(given.tolerations.unwrap_or_default());
     let pull_secret = |secret: SecretRef| LocalObjectReference { name: secret.name };
@@ -67,14 +68,7 @@ fn spec(owner: &Owner, inputs: &Inputs, given: PodTemplate, config_map: &str) ->
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(USER),
-            run_as_group: Some(USER),
-            fs_group: Some(USER),
-            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
-            ..PodSecurityContext::default()
-        }),
+        security_context: Some(security(users)),
         tolerations: Some(tolerations.collect()),
         node_selector: given.node_selector,
         affinity: given.affinity,
@@ -82,6 +76,21 @@ fn spec(owner: &Owner, inputs: &Inputs, given: PodTemplate, config_map: &str) ->
         priority_class_name: given.priority_class_name,
         image_pull_secrets: given.image_pull_secrets.map(|secrets| secrets.into_iter().map(pull_secret).collect()),
         ..PodSpec::default()
+    }
+}
+
+fn security(users: Users) -> PodSecurityContext {
+    let user = match users {
+        Users::OfImage => Some(USER),
+        Users::Assigned => None,
+    };
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: user,
+        run_as_group: user,
+        fs_group: user,
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
+        ..PodSecurityContext::default()
     }
 }
 

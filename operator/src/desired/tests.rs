@@ -1,13 +1,15 @@
 //! The objects as the API server gets them.
 #![allow(clippy::unwrap_used)]
 
+use k8s_openapi::api::core::v1::PodSecurityContext;
 use serde::Serialize;
 use serde_json::json;
 
 use super::workload::Workload;
-use super::{Desired, Run, Running, build, cleanup};
+use super::{Desired, Run, Running, build, cleanup, pod};
 use crate::fixtures::{empty_cluster, owner, rides, rides_with, settings, verdict};
 use crate::revision::Revision;
+use crate::settings::Users;
 
 fn yaml(object: &impl Serialize) -> String {
     format!("---\n{}", serde_yaml::to_string(object).unwrap())
@@ -43,6 +45,19 @@ fn the_job_of_a_run_and_what_the_document_gives_to_its_pods() {
     let Workload::Job(job) = workload else { panic!("{workload:?}") };
     let job = yaml(&job);
     insta::assert_snapshot!(job);
+}
+
+#[test]
+fn where_the_platform_assigns_users_pods_ask_for_none() {
+    let of = |users| {
+        let inputs = verdict(&rides(), &empty_cluster()).target.unwrap().inputs;
+        let template = pod::template(&owner(), &inputs, users, "r", "r");
+        template.spec.unwrap().security_context.unwrap()
+    };
+    let assigned = of(Users::Assigned);
+    assert_eq!((assigned.run_as_user, assigned.run_as_group, assigned.fs_group), (None, None, None));
+    let of_image = of(Users::OfImage);
+    assert_eq!(PodSecurityContext { run_as_user: None, run_as_group: None, fs_group: None, ..of_image }, assigned);
 }
 
 #[test]
