@@ -1,5 +1,6 @@
 """Tests of what the chart renders with several values."""
 
+import json
 import unittest
 
 from chart import CHART, CLUSTER_KINDS, NAMESPACE, ChartTest, helm, yaml
@@ -23,10 +24,26 @@ class Objects(ChartTest):
         container = self.one(self.render({}), "Deployment")["spec"]["template"]["spec"]["containers"][0]
         self.assertEqual(container["args"], [
             "run", "--http", "0.0.0.0:8080", "--runtime-image", "ghcr.io/weir-dev/weir:0.1.0",
-            "--leader-election-namespace", "$(POD_NAMESPACE)", "--leader-election-name", "weir-operator", "--identity", "$(POD_NAME)",
+            "--ingress-from", self.ingress(container), "--leader-election-namespace", "$(POD_NAMESPACE)", "--leader-election-name", "weir-operator", "--identity", "$(POD_NAME)",
             "--log-json"])
         self.assertEqual({e["name"]: e["valueFrom"]["fieldRef"]["fieldPath"] for e in container["env"]},
                          {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace"})
+
+    def ingress(self, container):
+        return container["args"][container["args"].index("--ingress-from") + 1]
+
+    def test_the_operator_and_the_scrapers_reach_pipelines(self):
+        for values, scraper in (
+            ({}, {"namespaceSelector": {}, "podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}}),
+            ("everything", {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}),
+        ):
+            deployment = self.one(self.render(values), "Deployment")
+            operator = {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}},
+                "podSelector": {"matchLabels": deployment["spec"]["selector"]["matchLabels"]},
+            }
+            given = json.loads(self.ingress(deployment["spec"]["template"]["spec"]["containers"][0]))
+            self.assertEqual(given, [operator, scraper])
 
     def test_watched_namespaces_are_on_the_command_line(self):
         container = self.one(self.render("namespaced"), "Deployment")["spec"]["template"]["spec"]["containers"][0]

@@ -22,7 +22,7 @@ OPERATOR = {
     # The garbage collector deletes these with their pipeline.
     ("", "services"): APPLIED | WATCHED,
     ("", "serviceaccounts"): APPLIED | WATCHED,
-    ("networking.k8s.io", "networkpolicies"): APPLIED | WATCHED,
+    ("networking.k8s.io", "networkpolicies"): APPLIED | WATCHED | {"delete"},
     ("monitoring.coreos.com", "podmonitors"): APPLIED,
     ("", "pods"): WATCHED,
     ("", "secrets"): {"get"},

@@ -19,6 +19,8 @@ WRONG = [
     {"image": {"repository": ""}},
     {"imagePullSecrets": ["registry"]},
     {"runtime": {"image": {"pullPolicy": "Always"}}},
+    {"runtime": {"networkPolicy": {"scrapers": "prometheus"}}},
+    {"runtime": {"networkPolicy": {"scrapers": [{"pods": {}}]}}},
     {"watchNamespaces": "team-a"},
     {"watchNamespaces": ["Team_A"]},
     {"watchNamespaces": ["a", "a"]},

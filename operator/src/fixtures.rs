@@ -13,7 +13,7 @@ use weir_crds::resource::{Reason, StreamPipeline};
 
 use crate::desired::labels::Owner;
 use crate::desired::workload::Workload;
-use crate::desired::{Run, Running, build};
+use crate::desired::{Access, Run, Running, build};
 use crate::observed::Observed;
 use crate::observed::current;
 use crate::planner::read;
@@ -28,6 +28,7 @@ pub fn settings() -> Settings {
         runtime_image: "registry.example:5000/weir:1.0.0".into(),
         pod_monitor_labels: BTreeMap::new(),
         users: Users::OfImage,
+        ingress_from: None,
     }
 }
 
@@ -100,7 +101,7 @@ pub fn cluster_running(pipeline: &StreamPipeline) -> Observed {
 }
 
 fn deployment(revision: &Revision) -> Deployment {
-    let running = Running { replicas: 1, secrets: "lake=s1".into(), run: Run::Endless };
+    let running = Running { replicas: 1, secrets: "lake=s1".into(), run: Run::Endless, access: Access::Unchanged };
     let Workload::Deployment(mut deployment) = build(&owner(), revision, &running, &settings()).workload else {
         panic!("a Job")
     };

@@ -11,8 +11,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::secrets::secret_keys;
 
 /// Fields of the spec that the runtime does not read. The pods' own settings are in other inputs.
-const NOT_FOR_PODS: [&str; 7] =
-    ["suspend", "replicas", "deletionPolicy", "image", "runtimeVersion", "resources", "podTemplate"];
+const NOT_FOR_PODS: [&str; 8] =
+    ["suspend", "replicas", "deletionPolicy", "image", "runtimeVersion", "resources", "podTemplate", "networkPolicy"];
 
 /// The most bytes of a document's text with indentation. Longer documents are written without spaces.
 const PRETTY_BYTES_MAX: usize = 256 << 10;

@@ -32,7 +32,7 @@ pub struct Look {
 }
 
 /// What a reconcile has applied. As long as nothing has changed, applying it again would have no effect.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Applied {
     pub revision: String,
     pub running: Running,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use futures::future::join_all;
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector;
@@ -57,6 +58,10 @@ struct RunArgs {
     /// Pods of pipelines ask for no user id: the platform assigns one, as OpenShift does.
     #[arg(long)]
     assigned_users: bool,
+    /// Who may reach the HTTP port of pipelines, besides whom their documents name: a JSON list of peers as in a
+    /// NetworkPolicy. By default everyone.
+    #[arg(long, value_name = "JSON", value_parser = peers)]
+    ingress_from: Option<Peers>,
     /// The namespace of the Lease for leader election.
     #[arg(long, value_name = "NAMESPACE", default_value = "default")]
     leader_election_namespace: String,
@@ -152,7 +157,16 @@ fn settings(args: &RunArgs) -> Settings {
         runtime_image: args.runtime_image.clone(),
         pod_monitor_labels: args.pod_monitor_labels.iter().cloned().collect(),
         users: if args.assigned_users { Users::Assigned } else { Users::OfImage },
+        ingress_from: args.ingress_from.as_ref().map(|peers| peers.0.clone()),
     }
+}
+
+/// A newtype, since clap takes a `Vec` for an argument that may be repeated.
+#[derive(Debug, Clone)]
+struct Peers(Vec<NetworkPolicyPeer>);
+
+fn peers(text: &str) -> Result<Peers, String> {
+    serde_json::from_str(text).map(Peers).map_err(|e| format!("found `{text}`: write a JSON list of peers: {e}"))
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

@@ -20,7 +20,7 @@ use crate::context::{Context, FIELD_MANAGER};
 use crate::deletion;
 use crate::dereference::{observe, read_secrets};
 use crate::desired::labels::Owner;
-use crate::desired::{Run, Running, build};
+use crate::desired::{Access, Run, Running, build};
 use crate::error::{Cause, Error, Result, asking};
 use crate::events::tell;
 use crate::looks::{Applied, Begun, Look};
@@ -108,10 +108,10 @@ async fn look(pipeline: &StreamPipeline, context: &Context) -> Result<Looked> {
         .target
         .as_ref()
         .and_then(|target| runs::decide(pipeline, &owner, target, &observed.jobs, verdict.suspend, now.0));
-    let wanted = verdict
-        .target
-        .as_ref()
-        .map(|target| Applied { revision: target.name.clone(), running: running(&verdict, &observed, runs.as_ref()) });
+    let wanted = verdict.target.as_ref().map(|target| Applied {
+        revision: target.name.clone(),
+        running: running(&verdict, &readings, &observed, runs.as_ref()),
+    });
     let failure = match (&verdict.target, &wanted) {
         (Some(target), Some(wanted)) if applied.as_ref() != Some(wanted) => {
             bring(context, &owner, target, wanted, &observed).await.err()
@@ -232,9 +232,17 @@ fn owner(pipeline: &StreamPipeline) -> Result<Owner> {
     }
 }
 
-fn running(verdict: &Verdict, observed: &Observed, runs: Option<&Runs>) -> Running {
+fn running(verdict: &Verdict, readings: &Readings, observed: &Observed, runs: Option<&Runs>) -> Running {
     let run = runs.map_or(Run::Endless, Runs::to_run);
-    Running { replicas: i32::from(!verdict.suspend), secrets: secrets::versions_for_pods(verdict, observed), run }
+    Running {
+        replicas: i32::from(!verdict.suspend),
+        secrets: secrets::versions_for_pods(verdict, observed),
+        run,
+        access: match &readings.spec {
+            Ok(reading) if verdict.refusal.is_none() => Access::of(reading.spec.network_policy.as_ref()),
+            _ => Access::Unchanged,
+        },
+    }
 }
 
 async fn write_status(context: &Context, pipeline: &StreamPipeline, owner: &Owner, now: &Status) -> Result<()> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
+
 /// The flags of the operator that say what pipelines get.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -10,6 +12,8 @@ pub struct Settings {
     /// Labels of the pipelines' PodMonitors, by which Prometheus selects them, in clusters that have this kind.
     pub pod_monitor_labels: BTreeMap<String, String>,
     pub users: Users,
+    /// Who may reach the HTTP port of pipelines, besides what their documents name; `None` for everyone.
+    pub ingress_from: Option<Vec<NetworkPolicyPeer>>,
 }
 
 /// The user ids of the pipelines' pods.

@@ -14,7 +14,7 @@ use weir_plan::compat;
 use crate::desired::labels::{Owner, SECRETS};
 use crate::desired::pod::CONTAINER;
 use crate::desired::workload::{Workload, workload};
-use crate::desired::{Run, Running};
+use crate::desired::{Access, Run, Running};
 use crate::inputs::Inputs;
 use crate::observed::{Current, Observed, current, deployed_template};
 use crate::planner::{Outcome, Reading};
@@ -104,7 +104,12 @@ fn lost_template(owner: &Owner, target: &Revision, deployed: &PodTemplateSpec, o
     let annotation = |key: &str| deployed.metadata.as_ref()?.annotations.as_ref()?.get(key).cloned();
     let is_what_was_applied = |there: &Deployment| {
         let replicas = there.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1);
-        let running = Running { replicas, secrets: annotation(SECRETS).unwrap_or_default(), run: Run::Endless };
+        let running = Running {
+            replicas,
+            secrets: annotation(SECRETS).unwrap_or_default(),
+            run: Run::Endless,
+            access: Access::Unchanged,
+        };
         matches!(workload(owner, target, &running), Workload::Deployment(built) if was_applied(&built, there))
     };
     if observed.deployment.as_ref().is_some_and(is_what_was_applied) {

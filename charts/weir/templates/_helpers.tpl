@@ -44,6 +44,14 @@ app.kubernetes.io/component: operator
 {{- end -}}
 {{- end -}}
 
+{{/* Who may reach the HTTP port of pipelines: the operator and what scrapes metrics, as a JSON list of peers. */}}
+{{- define "weir.ingressFrom" -}}
+{{- $namespace := dict "matchLabels" (dict "kubernetes.io/metadata.name" .Release.Namespace) -}}
+{{- $pods := dict "matchLabels" (fromYaml (include "weir.selectorLabels" .)) -}}
+{{- $operator := dict "namespaceSelector" $namespace "podSelector" $pods -}}
+{{ concat (list $operator) .Values.runtime.networkPolicy.scrapers | toJson }}
+{{- end -}}
+
 {{/* An image reference. Takes a dict: image, version. */}}
 {{- define "weir.image" -}}
 {{- if .image.digest -}}

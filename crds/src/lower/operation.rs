@@ -11,7 +11,8 @@ use super::step::LOCAL_DAYS;
 use super::{name, quantity};
 use crate::defaults;
 use crate::document::{
-    EnvVar, Offsets, PodTemplate, Quantity, Resources, Spec, StateAction, Trigger, TriggerType, unions,
+    EnvVar, NetworkPolicy, NetworkPolicyMode, Offsets, PodTemplate, Quantity, Resources, Spec, StateAction, Trigger,
+    TriggerType, unions,
 };
 use crate::finding::{Findings, Path};
 use crate::schedule::Schedule;
@@ -22,6 +23,7 @@ const PULL_SECRETS_MAX: usize = 16;
 const TOLERATIONS_MAX: usize = 32;
 const SPREADS_MAX: usize = 16;
 const RESOURCES_MAX: usize = 16;
+const PEERS_MAX: usize = 32;
 /// The most characters of a label's value.
 const LABEL_CHARS_MAX: usize = 63;
 const TAG_CHARS_MAX: usize = 128;
@@ -70,6 +72,30 @@ pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
     }
     if let Some(template) = &spec.pod_template {
         pod_template(template, &at.field("podTemplate"), out);
+    }
+    if let Some(policy) = &spec.network_policy {
+        network_policy(policy, &at.field("networkPolicy"), out);
+    }
+}
+
+fn network_policy(policy: &NetworkPolicy, at: &Path, out: &mut Findings) {
+    let at_peers = at.field("ingressFrom");
+    let peers = policy.ingress_from.as_deref().unwrap_or_default();
+    out.length(&at_peers, peers.len(), 0..=PEERS_MAX);
+    match policy.mode.unwrap_or(defaults::NETWORK_POLICY_MODE) {
+        NetworkPolicyMode::Managed => {}
+        NetworkPolicyMode::Unmanaged => {
+            if policy.ingress_from.is_some() {
+                out.add(&at_peers, "belongs to the mode `Managed`, and the mode is `Unmanaged`; leave it out");
+            }
+        }
+    }
+    for (i, peer) in peers.iter().enumerate() {
+        let selects = peer.namespace_selector.is_some() || peer.pod_selector.is_some();
+        if selects == peer.ip_block.is_some() {
+            let message = "write either an ipBlock, or a podSelector, a namespaceSelector or both";
+            out.add(&at_peers.index(i), message);
+        }
     }
 }
 

@@ -159,12 +159,7 @@ fn is_port(text: &str) -> bool {
 /// Refuses parts of the document whose features are not built yet.
 pub(super) fn not_yet(spec: &Spec, at: &Path, out: &mut Findings) {
     out.not_yet(at, "tables", (!spec.tables.is_empty()).then_some(&()));
-    let open = [
-        ("autoscale", &spec.autoscale),
-        ("http", &spec.http),
-        ("networkPolicy", &spec.network_policy),
-        ("scratch", &spec.scratch),
-    ];
+    let open = [("autoscale", &spec.autoscale), ("http", &spec.http), ("scratch", &spec.scratch)];
     for (field, block) in open {
         out.not_yet(at, field, block.as_ref());
     }

@@ -62,6 +62,17 @@ fn wrong_fields_that_only_the_operator_acts_on() {
             &[&[("", "  podTemplate: {tolerations: [{key: spot, opperator: Exists}]}")]],
         ),
         (
+            "a network policy admits peers of Kubernetes' shape",
+            &[
+                &[("", "  networkPolicy: {mode: Unmanaged, ingressFrom: []}")],
+                &[(
+                    "",
+                    "  networkPolicy: {ingressFrom: [{}, {podSelector: {}, ipBlock: {cidr: 10.0.0.0/8}}, {pods: {}}]}",
+                )],
+                &[("", "  networkPolicy: {mode: Off}")],
+            ],
+        ),
+        (
             "a variable stands once in the environment",
             &[&[("", "  podTemplate: {env: [{name: A, value: a}, {name: A, value: b}]}")]],
         ),

@@ -156,6 +156,11 @@ async fn the_operator_uses_each_of_its_rights_and_asks_for_no_other() {
         stage.apply("/spec/limits", json!({"recordsPerEpoch": 1000})).await;
         stage.wait_for("Stalled", "False/UpToDate").await;
     }
+    stage.apply("/spec/networkPolicy", json!({"mode": "Unmanaged"})).await;
+    deadline::until("the NetworkPolicy is gone", LIMIT, async || {
+        stage.api::<NetworkPolicy>().get_opt(NAME).await.unwrap().is_none().then_some(())
+    })
+    .await;
     // More revisions than are kept.
     let mut deployed = first.clone();
     for records in 2000..2012 {
