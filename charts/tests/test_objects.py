@@ -5,6 +5,7 @@ import unittest
 
 from chart import CHART, CLUSTER_KINDS, NAMESPACE, ChartTest, helm, yaml
 
+KEPT = "streampipelines.weir.dev"
 VALUES_FILES = ("everything", "namespaced", "single")
 
 
@@ -62,6 +63,17 @@ class Objects(ChartTest):
         args = self.one(self.render({"podMonitor": {"labels": {"release": "prometheus", "a": "b"}}}), "Deployment")
         args = args["spec"]["template"]["spec"]["containers"][0]["args"]
         self.assertEqual([args[i + 1] for i, arg in enumerate(args) if arg == "--pod-monitor-label"], ["a=b", "release=prometheus"])
+
+    def test_labels_of_secrets_are_on_the_command_line(self):
+        args = self.one(self.render("everything"), "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]
+        self.assertEqual(args[args.index("--secret-label") + 1], "weir.dev/use=pipelines")
+
+    def test_a_rule_for_authors_is_there_for_each_list_that_does_not_allow_everything(self):
+        self.assertEqual({d["metadata"]["name"] for d in self.render({}) if d["kind"] == "ValidatingAdmissionPolicy"}, {KEPT})
+        rules = lambda authors: len(self.one(self.render({"authors": authors}), "ValidatingAdmissionPolicy", "weir-authors")["spec"]["validations"])
+        self.assertEqual(rules({"policy": True}), 1)
+        self.assertEqual(rules({"policy": True, "images": ["a/"], "serviceAccounts": [], "priorityClasses": [], "bootstrapServers": [],
+                                "uriPrefixes": []}), 6)
 
     def test_the_resource_says_its_version_and_is_guarded_and_both_stay(self):
         documents = self.render({})

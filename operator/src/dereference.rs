@@ -102,6 +102,7 @@ pub async fn read_secrets(
         let found = secret.map(|secret| Found {
             version: secret.metadata.resource_version.unwrap_or_default(),
             keys: secret.data.into_iter().flatten().map(|(key, _)| key).collect(),
+            labels: secret.metadata.labels.unwrap_or_default(),
         });
         all.insert(name, found);
     }

@@ -28,6 +28,7 @@ pub fn settings() -> Settings {
         runtime_image: "registry.example:5000/weir:1.0.0".into(),
         pod_monitor_labels: BTreeMap::new(),
         users: Users::OfImage,
+        secret_labels: BTreeMap::new(),
         ingress_from: None,
     }
 }
@@ -68,7 +69,11 @@ pub fn owner() -> Owner {
 
 /// A cluster that has only the Secret that the rides pipeline needs.
 pub fn empty_cluster() -> Observed {
-    let lake = Found { version: "s1".into(), keys: ["accessKeyId", "secretAccessKey"].map(str::to_owned).into() };
+    let lake = Found {
+        version: "s1".into(),
+        keys: ["accessKeyId", "secretAccessKey"].map(str::to_owned).into(),
+        labels: BTreeMap::new(),
+    };
     Observed { secrets: [("lake".to_owned(), Some(lake))].into(), ..Observed::default() }
 }
 

@@ -55,6 +55,9 @@ struct RunArgs {
     /// PodMonitors are created only in clusters that have this kind.
     #[arg(long = "pod-monitor-label", value_name = "KEY=VALUE", value_parser = label)]
     pod_monitor_labels: Vec<(String, String)>,
+    /// A label that a Secret must have so that pipelines may use it; may be repeated.
+    #[arg(long = "secret-label", value_name = "KEY=VALUE", value_parser = label)]
+    secret_labels: Vec<(String, String)>,
     /// Pods of pipelines ask for no user id: the platform assigns one, as OpenShift does.
     #[arg(long)]
     assigned_users: bool,
@@ -156,6 +159,7 @@ fn settings(args: &RunArgs) -> Settings {
     Settings {
         runtime_image: args.runtime_image.clone(),
         pod_monitor_labels: args.pod_monitor_labels.iter().cloned().collect(),
+        secret_labels: args.secret_labels.iter().cloned().collect(),
         users: if args.assigned_users { Users::Assigned } else { Users::OfImage },
         ingress_from: args.ingress_from.as_ref().map(|peers| peers.0.clone()),
     }

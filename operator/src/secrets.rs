@@ -30,6 +30,7 @@ pub struct Found {
     /// The object's `resourceVersion`.
     pub version: String,
     pub keys: BTreeSet<String>,
+    pub labels: BTreeMap<String, String>,
 }
 
 /// All Secrets to which a spec refers, by name. A field refers to a Secret if its name is `secretRef` or ends with
@@ -75,12 +76,18 @@ fn keys_of<'a>(field: &str, key: Option<&'a str>) -> (Vec<&'a str>, &'static [&'
     }
 }
 
-/// Checks that the Secrets exist with all required keys. The sentences name no other keys of a Secret: who may read a
-/// pipeline may not always read Secrets.
+/// Checks that the Secrets exist with all required keys, and have the labels without which pipelines may not use them.
+/// The sentences name no other keys of a Secret: who may read a pipeline may not always read Secrets.
 ///
 /// # Errors
 /// What is missing.
-pub fn check(spec: &Value, found: &BTreeMap<String, Option<Found>>) -> Result<(), Refusal> {
+pub fn check(
+    spec: &Value,
+    found: &BTreeMap<String, Option<Found>>,
+    labels: &BTreeMap<String, String>,
+) -> Result<(), Refusal> {
+    // Who may not use a Secret does not learn whether it has a key.
+    check_labels(found, labels)?;
     let missing = secret_keys(spec).into_iter().flat_map(|(name, keys)| {
         let there = found.get(&name).and_then(Option::as_ref);
         let lacks = keys.required.into_iter().filter(|key| there.is_none_or(|there| !there.keys.contains(key)));
@@ -95,6 +102,23 @@ pub fn check(spec: &Value, found: &BTreeMap<String, Option<Found>>) -> Result<()
         Ok(())
     } else {
         Err(Refusal { reason: Reason::SecretMissing, message: missing.join("\n") })
+    }
+}
+
+fn check_labels(found: &BTreeMap<String, Option<Found>>, labels: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    let lacks = |there: &Found| labels.iter().find(|(key, value)| there.labels.get(*key) != Some(*value));
+    let refused = found.iter().filter_map(|(name, there)| {
+        let (key, value) = lacks(there.as_ref()?)?;
+        Some(format!(
+            "pipelines may not use the Secret `{name}`: it lacks the label `{key}: {value}`, which is for whoever \
+             decides about the Secret to set"
+        ))
+    });
+    let refused: Vec<_> = refused.collect();
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal { reason: Reason::SecretNotAllowed, message: refused.join("\n") })
     }
 }
 
@@ -119,7 +143,9 @@ pub fn versions_for_pods(verdict: &Verdict, observed: &Observed) -> String {
 /// Whether a change of a Secret may help, so that the operator should look for one often.
 #[must_use]
 pub fn may_help(verdict: &Verdict, observed: &Observed) -> bool {
-    let waits = |refusal: &Refusal| [Reason::SecretMissing, Reason::RolledBack].contains(&refusal.reason);
+    let waits = |refusal: &Refusal| {
+        [Reason::SecretMissing, Reason::SecretNotAllowed, Reason::RolledBack].contains(&refusal.reason)
+    };
     verdict.refusal.as_ref().is_some_and(waits) || any_refused(&observed.pods)
 }
 
@@ -136,7 +162,8 @@ mod tests {
     use crate::fixtures::{cluster_running, empty_cluster, pod, rides, rides_with, verdict};
 
     fn seen(version: &str, keys: &[&str]) -> Option<Found> {
-        Some(Found { version: version.to_owned(), keys: keys.iter().map(|&key| key.to_owned()).collect() })
+        let keys = keys.iter().map(|&key| key.to_owned()).collect();
+        Some(Found { version: version.to_owned(), keys, labels: BTreeMap::new() })
     }
 
     fn all(keys: &[&str]) -> BTreeSet<String> {
@@ -169,7 +196,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_and_what_else_a_secret_has_is_not() {
-        let told = |found| check(&rides().spec, &[("lake".to_owned(), found)].into()).unwrap_err();
+        let told = |found| check(&rides().spec, &[("lake".to_owned(), found)].into(), &BTreeMap::new()).unwrap_err();
         let refusal = told(seen("1", &["accessKeyId", "launchCode"]));
         assert_eq!(
             (refusal.reason, refusal.message.as_str()),
@@ -177,6 +204,25 @@ mod tests {
         );
         let gone = |key| format!("there is no Secret `lake` in this namespace: create it with the key `{key}`");
         assert_eq!(told(None).message, format!("{}\n{}", gone("accessKeyId"), gone("secretAccessKey")));
+    }
+
+    #[test]
+    fn a_secret_without_the_label_is_refused_and_its_keys_are_not_told() {
+        let label: BTreeMap<_, _> = [("weir.dev/use".to_owned(), "pipelines".to_owned())].into();
+        let of = |found| check(&rides().spec, &[("lake".to_owned(), found)].into(), &label);
+        let mut lake = seen("1", &["accessKeyId"]).unwrap();
+        let refusal = of(Some(lake.clone())).unwrap_err();
+        assert_eq!(refusal.reason, Reason::SecretNotAllowed);
+        assert_eq!(
+            refusal.message,
+            "pipelines may not use the Secret `lake`: it lacks the label `weir.dev/use: pipelines`, which is for \
+             whoever decides about the Secret to set"
+        );
+        lake.labels = label.clone();
+        assert_eq!(of(Some(lake.clone())).unwrap_err().reason, Reason::SecretMissing);
+        lake.keys.insert("secretAccessKey".to_owned());
+        assert_eq!(of(Some(lake)), Ok(()));
+        assert_eq!(of(None).unwrap_err().reason, Reason::SecretMissing);
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub struct Settings {
     /// Labels of the pipelines' PodMonitors, by which Prometheus selects them, in clusters that have this kind.
     pub pod_monitor_labels: BTreeMap<String, String>,
     pub users: Users,
+    /// Labels that a Secret must have so that pipelines may use it.
+    pub secret_labels: BTreeMap<String, String>,
     /// Who may reach the HTTP port of pipelines, besides what their documents name; `None` for everyone.
     pub ingress_from: Option<Vec<NetworkPolicyPeer>>,
 }

@@ -148,7 +148,7 @@ fn accept(
     if let Some(conflict) = &observed.conflict {
         return Err(conflict.refusal());
     }
-    secrets::check(&pipeline.spec, &observed.secrets)?;
+    secrets::check(&pipeline.spec, &observed.secrets, &settings.secret_labels)?;
     let inputs = Inputs::of(pipeline, &reading.spec, image(pipeline, settings, observed, current));
     if inputs.document_text.len() > DOCUMENT_BYTES_MAX {
         let message = format!(

@@ -52,6 +52,11 @@ app.kubernetes.io/component: operator
 {{ concat (list $operator) .Values.runtime.networkPolicy.scrapers | toJson }}
 {{- end -}}
 
+{{/* The texts in backticks with "or" between them, as a part of a sentence in CEL. */}}
+{{- define "weir.oneOf" -}}
+{{- if . -}}`{{ join "` or `" . }}`{{- else -}}nothing, since nothing is allowed{{- end -}}
+{{- end -}}
+
 {{/* An image reference. Takes a dict: image, version. */}}
 {{- define "weir.image" -}}
 {{- if .image.digest -}}
