@@ -16,3 +16,4 @@ mod rollback;
 mod runs;
 mod secrets;
 mod stage;
+mod tenants;

@@ -30,20 +30,11 @@ const ACCOUNT: &str = "the-operator";
 pub async fn kubeconfig(namespace: &Namespace, admin: &Path, folder: &Path) -> PathBuf {
     let (client, name) = (namespace.client(), &namespace.name);
     let posted = PostParams::default();
-    let object = |value: Value| serde_json::from_value(value).unwrap();
     let accounts = Api::<ServiceAccount>::namespaced(client.clone(), name);
     let account: ServiceAccount = serde_json::from_value(json!({"metadata": {"name": ACCOUNT}})).unwrap();
     accounts.create(&posted, &account).await.unwrap();
-    for (role, rules) in [("weir", rules()), ("weir-leader", leader())] {
-        let made: Role = object(json!({"metadata": {"name": role}, "rules": rules}));
-        Api::namespaced(client.clone(), name).create(&posted, &made).await.unwrap();
-        let subject = json!({"kind": "ServiceAccount", "name": ACCOUNT, "namespace": name});
-        let reference = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role});
-        let binding: RoleBinding =
-            serde_json::from_value(json!({"metadata": {"name": role}, "roleRef": reference, "subjects": [subject]}))
-                .unwrap();
-        Api::namespaced(client.clone(), name).create(&posted, &binding).await.unwrap();
-    }
+    grant(namespace, "weir", rules(), name).await;
+    grant(namespace, "weir-leader", leader(), name).await;
     let request = TokenRequest {
         spec: TokenRequestSpec { expiration_seconds: Some(3600), ..TokenRequestSpec::default() },
         ..TokenRequest::default()
@@ -54,6 +45,22 @@ pub async fn kubeconfig(namespace: &Namespace, admin: &Path, folder: &Path) -> P
     let file = folder.join("operator.kubeconfig");
     std::fs::write(&file, config.to_string()).unwrap();
     file
+}
+
+/// Lets the operator of another namespace manage pipelines in this one too.
+pub async fn grant_to_operator_of(owner: &str, namespace: &Namespace) {
+    grant(namespace, "weir", rules(), owner).await;
+}
+
+async fn grant(namespace: &Namespace, role: &str, rules: Value, owner: &str) {
+    let (client, posted) = (namespace.client(), PostParams::default());
+    let made: Role = serde_json::from_value(json!({"metadata": {"name": role}, "rules": rules})).unwrap();
+    Api::namespaced(client.clone(), &namespace.name).create(&posted, &made).await.unwrap();
+    let subject = json!({"kind": "ServiceAccount", "name": ACCOUNT, "namespace": owner});
+    let reference = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role});
+    let binding = json!({"metadata": {"name": role}, "roleRef": reference, "subjects": [subject]});
+    let binding: RoleBinding = serde_json::from_value(binding).unwrap();
+    Api::namespaced(client, &namespace.name).create(&posted, &binding).await.unwrap();
 }
 
 /// The chart's rules, read from its template, which has no placeholders.
