@@ -33,7 +33,6 @@ const UNBUILT: &[(&str, &str)] = &[
     ("spec.tables", OUT),
     ("spec.autoscale", OUT),
     ("spec.http", OUT),
-    ("spec.networkPolicy", OUT),
     ("spec.scratch", OUT),
     ("spec.sources[].format.raw", JSON),
     ("spec.sources[].format.csv", JSON),

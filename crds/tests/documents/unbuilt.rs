@@ -109,9 +109,9 @@ fn a_part_that_is_unbuilt_is_told_alone_whatever_is_in_it() {
         ),
         (
             KAFKA,
-            "kafka: {bootstrapServers: kafka:9092, sasl: {username: me}}",
-            "spec.connections[0].kafka.sasl",
-            "; leave it out, and name brokers that need no authentication",
+            "kafka: {bootstrapServers: kafka:9092, controlTopic: 7}",
+            "spec.connections[0].kafka.controlTopic",
+            "; leave it out",
         ),
         ("", "  tables: [{name: cities}]", "spec.tables", "; leave it out"),
         ("", "  autoscale: true", "spec.autoscale", "; leave it out"),

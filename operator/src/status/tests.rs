@@ -233,7 +233,7 @@ fn a_change_that_was_rolled_back_is_stalled_in_the_runtimes_words_while_what_ran
     let mut observed = cluster_running(&rides());
     let mut refused = verdict(&changed, &observed).target.unwrap();
     let failed =
-        Failed { reason: "ConfigError".into(), message: "there is no bucket `lake`".into(), secrets: "s1".into() };
+        Failed { reason: "ConfigError".into(), message: "there is no bucket `lake`".into(), secrets: "lake=s1".into() };
     refused.marks.failed = Some(failed);
     observed.revisions[0].marks.good = Some(Good::Committed);
     observed.revisions.push(refused);

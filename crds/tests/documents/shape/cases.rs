@@ -184,7 +184,6 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     ("spec.autoscale", "spec: {autoscale: {}}", Refused),
     ("spec.http", "spec: {http: {}}", Refused),
-    ("spec.networkPolicy", "spec: {networkPolicy: {}}", Refused),
     ("spec.scratch", "spec: {scratch: {}}", Refused),
     (
         "spec.connections[].kafka.controlTopic",
@@ -637,6 +636,13 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     ("spec.podTemplate.env[].name", "spec: {podTemplate: {env: [{name: RUST_LOG, value: info}]}}", ForTheOperator),
     ("spec.podTemplate.env[].value", "spec: {podTemplate: {env: [{name: RUST_LOG, value: debug}]}}", ForTheOperator),
+    ("spec.networkPolicy.mode=Managed", "spec: {networkPolicy: {mode: Managed}}", SaysTheDefault),
+    ("spec.networkPolicy.mode=Unmanaged", "spec: {networkPolicy: {mode: Unmanaged}}", ForTheOperator),
+    (
+        "spec.networkPolicy.ingressFrom[]",
+        "spec: {networkPolicy: {ingressFrom: [{namespaceSelector: {matchLabels: {team: data}}}]}}",
+        ForTheOperator,
+    ),
     ("spec.deletionPolicy=Retain", "spec: {deletionPolicy: Retain}", SaysTheDefault),
     ("spec.deletionPolicy=DeleteCheckpoint", "spec: {deletionPolicy: DeleteCheckpoint}", ForTheOperator),
     ("spec.stateAction.token", "spec: {stateAction: {token: a, discard: {}}}", Changes),
