@@ -8,7 +8,7 @@
 //! At run time nothing is silently wrong. These are errors, in constants too: a cast that fails (`try_cast` gives null
 //! instead), division of integers by zero, overflow of integers, and a decimal with more digits than its type holds.
 //! DataFusion's default kernels wrap around; compiled expressions use its checked kernels and check the remaining cases
-//! themselves (`checked`). A value that an expression computes has at most [`VALUE_BYTES_MAX`] bytes. A panic in a
+//! themselves (`checked`). A value that an expression computes has at most `VALUE_BYTES_MAX` bytes. A panic in a
 //! function is an error of the rows that it was called with.
 
 mod bind;

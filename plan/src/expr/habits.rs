@@ -334,10 +334,23 @@ pub(super) fn filled<'a>(template: &str, args: impl Iterator<Item = &'a str>) ->
     })
 }
 
-/// Whether the argument is a name, a number or a text, which needs no parentheses.
+/// Whether the argument is a name, a number, a text or one call, which needs no parentheses.
 fn is_simple(arg: &str) -> bool {
+    let is_plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || "_.\"".contains(c));
     match arg.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
         Some(text) => !text.contains('\''),
-        None => arg.chars().all(|c| c.is_alphanumeric() || "_.\"".contains(c)),
+        None => is_plain(arg) || arg.split_once('(').is_some_and(|(name, rest)| is_plain(name) && closes_last(rest)),
     }
+}
+
+/// Whether the parenthesis before this text is closed by its last character, and not earlier.
+fn closes_last(text: &str) -> bool {
+    let mut open = 1;
+    // A parenthesis within a text would be counted wrongly.
+    !text.contains('\'')
+        && text.char_indices().all(|(at, c)| {
+            open += i32::from(c == '(') - i32::from(c == ')');
+            open > 0 || at + 1 == text.len()
+        })
+        && open == 0
 }

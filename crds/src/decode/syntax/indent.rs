@@ -113,10 +113,11 @@ fn lines_inside(text: &str) -> BTreeSet<usize> {
                 inside.extend(line + 1..=line + breaks - usize::from(is_key && breaks > 0));
             }
             Kind::ListStart { is_flow } | Kind::MappingStart { is_flow } => brackets.push((is_flow, line)),
-            Kind::ListEnd | Kind::MappingEnd => match brackets.pop() {
-                Some((true, began)) => inside.extend(began + 1..=line),
-                _ => {}
-            },
+            Kind::ListEnd | Kind::MappingEnd => {
+                if let Some((true, began)) = brackets.pop() {
+                    inside.extend(began + 1..=line);
+                }
+            }
             Kind::Alias(_) | Kind::Outline => {}
         }
     }
