@@ -6,7 +6,7 @@ use weir_plan::quote::quoted;
 use super::check::NAMED_MAX;
 use super::{name, operation, uri};
 use crate::defaults;
-use crate::document::{Checkpoint, Limits, Metadata, OnEnd, S3Storage, Spec, Storage, Trigger, TriggerType, unions};
+use crate::document::{Checkpoint, Limits, Metadata, OnEnd, S3Storage, Storage, Trigger, TriggerType, unions};
 use crate::finding::{Findings, Path};
 
 pub(super) fn pipeline(metadata: &Metadata, out: &mut Findings) -> String {

@@ -269,7 +269,7 @@ fn positions_that_retention_took_are_no_failure_of_the_comparison_with_the_log()
     let positions = [Position { leader_epoch: Some(0), ..broker.at(0, 2) }];
     let mut lanes = input.assign(&positions, 1).unwrap();
     let until = Instant::now() + SOON;
-    while leaders::validate(&input.client, &[(&positions[0].partition, 2, 0)], SOON).unwrap().is_empty() {
+    while leaders::validate(&input.client(), &[(&positions[0].partition, 2, 0)], SOON).unwrap().is_empty() {
         assert!(Instant::now() < until, "librdkafka does not stop at an offset that is gone");
     }
     input.validate(&positions).unwrap();
