@@ -6,6 +6,7 @@ use weir_plan::quote::quoted;
 /// the name.
 const NODE_NAME_CHARS_MAX: usize = 50;
 const OBJECT_NAME_CHARS_MAX: usize = 253;
+const SECRET_KEY_CHARS_MAX: usize = 253;
 /// Kafka's `Topic.MAX_NAME_LENGTH`, in characters.
 const TOPIC_CHARS_MAX: usize = 249;
 const COLUMN_CHARS_MAX: usize = 255;
@@ -48,6 +49,18 @@ pub(super) fn check_object(name: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("found {}: write the name of a Secret, lower-case letters, digits, hyphens and dots", quoted(name)))
+}
+
+/// Checks a key of a Secret by Kubernetes' rule.
+pub(super) fn check_secret_key(key: &str) -> Result<(), String> {
+    let plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if plain && (1..=SECRET_KEY_CHARS_MAX).contains(&key.len()) && !key.starts_with("..") && key != "." {
+        return Ok(());
+    }
+    Err(format!(
+        "found {}: write a key of the Secret, 1 to {SECRET_KEY_CHARS_MAX} letters, digits, dots, underscores and hyphens",
+        quoted(key)
+    ))
 }
 
 /// Checks the name of a topic by Kafka's rule.

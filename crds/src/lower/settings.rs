@@ -1,4 +1,4 @@
-//! All parts of the document outside of the graph: trigger, checkpoint, storage, connections, limits.
+//! All parts of the document outside of the graph and of the connections: trigger, checkpoint, storage, limits.
 
 use weir_plan::plan;
 use weir_plan::quote::quoted;
@@ -6,9 +6,7 @@ use weir_plan::quote::quoted;
 use super::check::NAMED_MAX;
 use super::{name, operation, uri};
 use crate::defaults;
-use crate::document::{
-    Checkpoint, KafkaConnection, Limits, Metadata, OnEnd, S3Storage, Spec, Storage, Trigger, TriggerType, unions,
-};
+use crate::document::{Checkpoint, Limits, Metadata, OnEnd, S3Storage, Storage, Trigger, TriggerType, unions};
 use crate::finding::{Findings, Path};
 
 pub(super) fn pipeline(metadata: &Metadata, out: &mut Findings) -> String {
@@ -77,8 +75,6 @@ pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) 
 }
 
 pub(super) fn checkpoint(checkpoint: &Checkpoint, at: &Path, out: &mut Findings) -> Option<plan::Checkpoint> {
-    out.not_yet(at, "minPause", checkpoint.min_pause.as_ref());
-    out.not_yet(at, "timeout", checkpoint.timeout.as_ref());
     let uri = out.checked(&at.field("uri"), uri::parse(&checkpoint.uri));
     // Recovery reads the newest manifest and the one before it, so at least two are kept.
     let keep = out.integer(&at.field("keep"), checkpoint.keep.unwrap_or(defaults::KEEP), 2..=10_000);
@@ -111,8 +107,6 @@ pub(super) fn storage(storage: &[Storage], at: &Path, out: &mut Findings) -> Opt
 }
 
 fn s3(s3: &S3Storage, at: &Path, out: &mut Findings) -> plan::S3 {
-    out.not_yet(at, "caSecretRef", s3.ca_secret_ref.as_ref());
-    out.not_yet(at, "encryption", s3.encryption.as_ref());
     if let Some(endpoint) = &s3.endpoint {
         out.checked(&at.field("endpoint"), check_endpoint(endpoint));
     }
@@ -152,58 +146,8 @@ fn check_endpoint(endpoint: &str) -> Result<(), String> {
 }
 
 /// Whether the text is a port. `parse` alone would accept a plus sign.
-fn is_port(text: &str) -> bool {
+pub(super) fn is_port(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
-}
-
-/// Refuses parts of the document whose features are not built yet.
-pub(super) fn not_yet(spec: &Spec, at: &Path, out: &mut Findings) {
-    out.not_yet(at, "tables", (!spec.tables.is_empty()).then_some(&()));
-    let open = [
-        ("autoscale", &spec.autoscale),
-        ("http", &spec.http),
-        ("networkPolicy", &spec.network_policy),
-        ("scratch", &spec.scratch),
-    ];
-    for (field, block) in open {
-        out.not_yet(at, field, block.as_ref());
-    }
-}
-
-/// Lowers connections. A connection that no source uses is allowed: an override may select another one.
-pub(super) fn connections(spec: &Spec, spec_at: &Path, out: &mut Findings) {
-    let at = spec_at.field("connections");
-    out.length(&at, spec.connections.len(), 0..=NAMED_MAX);
-    out.distinct(
-        spec.connections.iter().enumerate().map(|(i, c)| (at.index(i).field("name"), &*c.name)),
-        "connections",
-    );
-    for (i, connection) in spec.connections.iter().enumerate() {
-        let at = at.index(i);
-        out.checked(&at.field("name"), name::check_node(&connection.name));
-        let is_there = [connection.kafka.is_some(), connection.schema_registry.is_some()];
-        out.exactly_one(&at, unions::CONNECTION_KINDS, &is_there);
-        out.not_yet(&at, "schemaRegistry", connection.schema_registry.as_ref());
-        if let Some(kafka) = &connection.kafka {
-            kafka_connection(kafka, &at.field("kafka"), out);
-        }
-    }
-}
-
-fn kafka_connection(kafka: &KafkaConnection, at: &Path, out: &mut Findings) {
-    out.not_yet(at, "sasl", kafka.sasl.as_ref());
-    out.not_yet(at, "tls", kafka.tls.as_ref());
-    out.not_yet(at, "controlTopic", kafka.control_topic.as_ref());
-    for server in kafka.bootstrap_servers.split(',').map(str::trim) {
-        let port = server
-            .rsplit_once(':')
-            .filter(|(host, _)| !host.is_empty() && !host.contains(['/', ' ']))
-            .map(|(_, port)| port);
-        if !port.is_some_and(is_port) {
-            let message = format!("found {}: write host:port, several with commas between them", quoted(server));
-            out.add(&at.field("bootstrapServers"), message);
-        }
-    }
 }
 
 pub(super) fn limits(limits: Option<&Limits>, at: &Path, out: &mut Findings) -> Option<plan::Limits> {

@@ -3,6 +3,7 @@
 //! the callers, not the client, decide when to give up.
 
 mod access;
+mod aws_keys;
 mod failures;
 mod keys;
 mod part_file;
@@ -25,6 +26,7 @@ use weir_plan::plan::{S3, Storage};
 use weir_plan::quote::quoted;
 
 pub use access::{Access, Credentials};
+pub use aws_keys::AwsKeys;
 pub use failures::{innermost, is_refusal};
 pub use part_file::PartFile;
 pub use secrets::Secrets;
@@ -36,7 +38,7 @@ use crate::retry::RetryPolicy;
 
 /// The deadline of one request, its body included. No request carries more than [`PART_BYTES`], so this demands at
 /// least 280 kB/s.
-pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: &str = "5s";
 /// Retries inside the client, per request: enough for a blip, and few enough that our own policy decides.
 const RETRIES_MAX: usize = 3;

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use weir_plan::report::SchemaWait;
 
 use super::progress::{Progress, Source};
-use crate::checkpoint::totals::SourceTotals;
+use crate::checkpoint::manifest::SourceTotals;
 use crate::sink::upkeep::Done;
 
 /// Epochs take from a millisecond (local disk) to minutes (an unreachable object store).

@@ -7,3 +7,4 @@ pub mod ports;
 pub mod process;
 pub mod s3;
 pub mod script;
+pub mod secure_kafka;

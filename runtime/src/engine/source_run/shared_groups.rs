@@ -47,7 +47,7 @@ mod tests {
 
     fn source(name: &str, servers: &str, group_id: &str) -> Source {
         let mut source = fixtures::source(name, None, Arc::new(Schema::empty()));
-        (source.kafka.bootstrap_servers, source.kafka.group_id) = (servers.into(), group_id.into());
+        (source.kafka.connection.bootstrap_servers, source.kafka.group_id) = (servers.into(), group_id.into());
         source
     }
 

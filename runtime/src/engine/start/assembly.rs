@@ -13,16 +13,16 @@ use weir_plan::plan::{BadRecordsPolicy, Tombstones};
 use crate::build::Graph;
 use crate::decode;
 use crate::decode::schemas::Schemas;
-use crate::engine::lanes::{BadRecords, LaneParts, Lanes, Metadata, OpenEpoch};
+use crate::engine::lanes::stateless::Stateless;
+use crate::engine::lanes::{BadRecords, LaneParts, Lanes, Metadata, OpenEpoch, Skew};
 use crate::engine::sinks::outputs::SinkOutputs;
 use crate::engine::sinks::task::{self, SinkInput};
-use crate::engine::source_run::{Skew, SourceRun};
+use crate::engine::source_run::SourceRun;
 use crate::engine::worker::{KeyedState, Workers};
 use crate::failure::Result;
 use crate::memory::Memory;
 use crate::sink;
 use crate::sink::writing::{Slot, Writers};
-use crate::transform::Stateless;
 
 /// What all lanes are made of, whatever they read.
 pub struct Assembly {

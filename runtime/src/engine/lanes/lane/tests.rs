@@ -36,7 +36,8 @@ use crate::engine::sinks::task::{self, SinkOutput};
 use crate::memory::Memory;
 use crate::sink;
 use crate::sink::writing::Slot;
-use crate::source::kafka::{KafkaInput, Position};
+use crate::source::kafka::{Fetching, KafkaInput, Position};
+use crate::storage::Secrets;
 
 /// The clock of every epoch.
 const CLOCK_US: i64 = 1_800_000_000_000_000;
@@ -157,7 +158,9 @@ impl World {
         max_skew_us: Option<i64>,
     ) -> Running<'_> {
         let servers = self.cluster.bootstrap_servers();
-        let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+        let input =
+            KafkaInput::connect_with(&source(&servers, &["a"]), "test", &Secrets::default(), Fetching::default())
+                .unwrap();
         let id = |partition| TopicPartition { topic: "a".into(), partition };
         let end = |at: usize| bounds.map(|bounds| bounds[at]);
         let position = |at: usize| Position {
