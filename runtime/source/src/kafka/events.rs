@@ -120,12 +120,25 @@ impl Events {
 
     /// Describes everything that is known about unreachable brokers.
     pub(super) fn unreachable(&self) -> Failure {
-        let failure = self.describe(&mut self.lock(), steady());
-        // librdkafka says nothing of a broker that hangs up, as one does that gets something other than TLS.
-        if !self.was_let_in.load(Ordering::Relaxed) && self.access.lacks_tls() {
+        let (failure, is_silent) = {
+            let mut state = self.lock();
+            (self.describe(&mut state, steady()), state.faults.is_empty())
+        };
+        if self.was_let_in.load(Ordering::Relaxed) {
+            return failure;
+        }
+        // librdkafka says nothing of a broker that hangs up, as one does that gets something other than TLS, or a request
+        // before it knows the user.
+        if self.access.lacks_tls() {
             return Failure::config(format!(
                 "{failure}; a broker speaks TLS at this address: write `tls: {{}}` in the connection, or the address of \
                  a listener without TLS"
+            ));
+        }
+        if is_silent && self.access.may_lack_user() {
+            return Failure::retry(format!(
+                "{failure}; somebody takes the connection at this address and hangs up: if the listener asks for a user, \
+                 write `sasl` in the connection"
             ));
         }
         failure
