@@ -120,14 +120,15 @@ impl Events {
 
     /// Describes everything that is known about unreachable brokers.
     pub(super) fn unreachable(&self) -> Failure {
-        let (failure, is_silent) = {
+        let (failure, hang_up) = {
             let mut state = self.lock();
-            (self.describe(&mut state, steady()), state.faults.is_empty())
+            let failure = self.describe(&mut state, steady());
+            (failure, state.faults.values().all(|(reason, _)| refusal::is_hanging_up(reason)))
         };
         if self.was_let_in.load(Ordering::Relaxed) {
             return failure;
         }
-        // librdkafka says nothing of a broker that hangs up, as one does that gets something other than TLS, or a request
+        // librdkafka says little of a broker that hangs up, as one does that gets something other than TLS, or a request
         // before it knows the user.
         if self.access.lacks_tls() {
             return Failure::config(format!(
@@ -135,7 +136,7 @@ impl Events {
                  a listener without TLS"
             ));
         }
-        if is_silent && self.access.may_lack_user() {
+        if hang_up && self.access.may_lack_user() {
             return Failure::retry(format!(
                 "{failure}; somebody takes the connection at this address and hangs up: if the listener asks for a user, \
                  write `sasl` in the connection"

@@ -49,6 +49,12 @@ pub(super) fn is_one(reason: &str) -> bool {
     known(reason).is_some_and(|known| known.is_final)
 }
 
+/// Whether a broker ended the connection and did not say why.
+pub(super) fn is_hanging_up(reason: &str) -> bool {
+    remedy(reason).is_none()
+        && ["Disconnected", "Send failed", "Receive failed"].iter().any(|text| reason.starts_with(text))
+}
+
 /// Whether the client refuses the broker's certificate.
 pub(super) fn is_of_certificate(reason: &str) -> bool {
     reason.contains(UNVERIFIED)
@@ -97,6 +103,14 @@ mod tests {
         ] {
             assert!(explained(text).contains(part), "{}", explained(text));
             assert_eq!(is_one(text), is_final, "{text}");
+        }
+        for (text, hangs_up) in [
+            ("Send failed: SSL transport error: Broken pipe", true),
+            ("Disconnected (after 5ms in state UP)", true),
+            ("Connect to ipv4#10.0.0.1:1 failed: Connection refused", false),
+            ("SASL authentication error: Authentication failed: Invalid username or password", false),
+        ] {
+            assert_eq!(is_hanging_up(text), hangs_up, "{text}");
         }
         let other = "Connect to ipv4#10.0.0.1:1 failed: Connection refused";
         assert_eq!((explained(other), is_one(other)), (other.to_owned(), false));
