@@ -81,7 +81,9 @@ impl<'a> Secured<'a> {
 
     /// A run by this listener ends with this code and a message that has all of these parts.
     fn refuses(&self, door: Door, kafka: &Json, code: i32, says: &[&str]) {
-        let exit = self.start(door, kafka, "AvailableNow").give_up_after(GIVES_UP_AFTER).run(RUN_LIMIT);
+        // What is refused for good ends long before that.
+        let give_up_after = if code == RETRY_EXHAUSTED { GIVES_UP_AFTER } else { RUN_LIMIT };
+        let exit = self.start(door, kafka, "AvailableNow").give_up_after(give_up_after).run(RUN_LIMIT);
         eprintln!("{door:?} {kafka}:\n  {}", exit.stderr.lines().last().unwrap_or_default());
         exit.expect(code);
         for part in says {

@@ -106,8 +106,16 @@ impl Access {
 
     /// Whether this client comes without TLS, and a broker that the document names speaks TLS.
     pub(super) fn lacks_tls(&self) -> bool {
-        let mut servers = self.connection.bootstrap_servers.split(',').map(str::trim);
-        self.connection.tls.is_none() && servers.any(certificate::is_there)
+        self.connection.tls.is_none() && self.servers().any(certificate::is_there)
+    }
+
+    /// Whether this client comes without a user, and somebody takes a connection where the document says.
+    pub(super) fn may_lack_user(&self) -> bool {
+        self.connection.sasl.is_none() && self.servers().any(certificate::is_reached)
+    }
+
+    fn servers(&self) -> impl Iterator<Item = &str> {
+        self.connection.bootstrap_servers.split(',').map(str::trim)
     }
 
     /// Names and defaults: librdkafka's CONFIGURATION.md.
