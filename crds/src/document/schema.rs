@@ -204,6 +204,10 @@ fn shorten_descriptions(requirements: &mut Map<String, Value>) {
             property["description"] = text.into();
         }
     }
+    if let Some(requirement) = requirements.get_mut("items") {
+        requirement["description"] = "One requirement.".into();
+    }
+    requirements.insert("description".to_owned(), "The requirements.".into());
 }
 
 /// Cuts a description after its first sentence: Kubernetes' full texts would take a third of the definition, and are in

@@ -131,14 +131,14 @@ pub struct SchemaWait {
     pub topic: String,
     /// The Kafka partition.
     pub partition: i32,
-    /// The offset of the record.
+    /// The record's offset.
     pub offset: i64,
-    /// The id by which the record names its schema.
+    /// The schema's id.
     pub schema_id: String,
     /// Since when the partition waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
-    /// How many partitions of the pipeline wait for a schema, this one included.
+    /// How many partitions wait for a schema.
     pub partitions: i64,
 }
 
