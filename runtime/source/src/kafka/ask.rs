@@ -22,20 +22,44 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// other.
 const UNKNOWN_TOPIC_GRACE: Duration = Duration::from_secs(2);
 
-/// How many partitions a topic has.
+/// Until when a topic may be unknown that was read before, for a question that is asked now and has this deadline. Its
+/// name is not misspelled, and a broker that has just come back may not know its topics yet. The other half of the time
+/// is for what is asked next.
+pub(super) fn patience_with_known(deadline: Duration) -> Instant {
+    steady() + deadline / 2
+}
+
+/// How many partitions a topic has. A topic that was read before may be unknown until `known_until`.
 ///
 /// # Errors
 /// `Config` if the topic does not exist or may not be read, `Retry` when no broker answers in time.
-pub(super) fn partition_count(client: &Client, topic: &str, until: Instant) -> Result<i32> {
-    count_partitions(client, topic, until).map_err(|refusal| refusal.explain(client, topic))
+pub(super) fn partition_count(
+    client: &Client,
+    topic: &str,
+    known_until: Option<Instant>,
+    until: Instant,
+) -> Result<i32> {
+    let asked = steady();
+    count_partitions(client, topic, known_until, until).map_err(|refusal| match known_until {
+        Some(_) if refusal.is_unknown_topic() => {
+            fault::known_topic_gone(topic, client.context().bootstrap_servers(), since(asked))
+        }
+        _ => refusal.explain(client, topic),
+    })
 }
 
-/// How many partitions a topic has; `None` if the topic does not exist.
+/// How many partitions a topic has; `None` if the topic does not exist. A topic that was read before may be unknown
+/// until `known_until`.
 ///
 /// # Errors
 /// `Config` if it may not be read, `Retry` when no broker answers in time.
-pub(super) fn partition_count_if_there(client: &Client, topic: &str, until: Instant) -> Result<Option<i32>> {
-    match count_partitions(client, topic, until) {
+pub(super) fn partition_count_if_there(
+    client: &Client,
+    topic: &str,
+    known_until: Option<Instant>,
+    until: Instant,
+) -> Result<Option<i32>> {
+    match count_partitions(client, topic, known_until, until) {
         Ok(count) => Ok(Some(count)),
         Err(refusal) if refusal.is_unknown_topic() => Ok(None),
         Err(refusal) => Err(refusal.explain(client, topic)),
@@ -55,8 +79,14 @@ pub(super) fn all_partition_counts(client: &Client, until: Instant) -> Result<BT
         .collect())
 }
 
-fn count_partitions(client: &Client, topic: &str, until: Instant) -> Result<i32, Refusal> {
-    let unknown_until = until.min(steady() + UNKNOWN_TOPIC_GRACE);
+fn count_partitions(
+    client: &Client,
+    topic: &str,
+    known_until: Option<Instant>,
+    until: Instant,
+) -> Result<i32, Refusal> {
+    let grace_ends = steady() + UNKNOWN_TOPIC_GRACE;
+    let unknown_until = until.min(known_until.map_or(grace_ends, |known_until| known_until.max(grace_ends)));
     let mut unknown: Option<Refusal> = None;
     loop {
         let answer = until_answered(client, until, |timeout| {
@@ -69,6 +99,10 @@ fn count_partitions(client: &Client, topic: &str, until: Instant) -> Result<i32,
         });
         match answer {
             Err(refusal) if refusal.is_unknown_topic() && steady() < unknown_until => {
+                if known_until.is_some() && unknown.is_none() {
+                    let (servers, waits) = (client.context().bootstrap_servers(), unknown_until - steady());
+                    tracing::warn!("{}", fault::known_topic_missing(topic, servers, waits));
+                }
                 unknown = Some(refusal);
                 std::thread::sleep(RETRY_AFTER);
             }

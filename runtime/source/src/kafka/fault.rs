@@ -1,5 +1,7 @@
 //! What librdkafka's errors mean for a pipeline, and the sentences that describe them. Pure.
 
+use std::time::Duration;
+
 use rdkafka::types::RDKafkaErrorCode as Code;
 use weir_base::failure::{Failure, Result};
 use weir_plan::ids::TopicPartition;
@@ -133,6 +135,22 @@ pub(super) fn partition_missing(topic: &str, partition: i32, count: i32) -> Fail
 pub(super) fn topic_gone(topic: &str, servers: &str) -> Failure {
     Failure::config(format!(
         "topic {topic} does not exist on Kafka at {servers} (any more); create it or correct the source's `topics`"
+    ))
+}
+
+/// What is told while Weir asks again for a topic that was read before.
+pub(super) fn known_topic_missing(topic: &str, servers: &str, waits: Duration) -> String {
+    format!(
+        "topic {topic}, which was read before, is unknown to Kafka at {servers}, as it may be to a broker that has just \
+         come back: Weir asks for it for {waits:.0?} more"
+    )
+}
+
+/// The failure when a topic that was read before is still unknown `after` Weir has asked for it so long.
+pub(super) fn known_topic_gone(topic: &str, servers: &str, after: Duration) -> Failure {
+    Failure::config(format!(
+        "topic {topic}, which was read before, does not exist on Kafka at {servers} any more: the brokers did not know \
+         it for {after:.0?}; create it or correct the source's `topics`"
     ))
 }
 

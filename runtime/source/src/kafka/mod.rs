@@ -193,8 +193,9 @@ impl KafkaInput {
         })
     }
 
-    /// Starts reading and replaces what was read before, whose lanes must have been dropped. The partitions go to the
-    /// lanes in turn, at least one to each lane. `partition` in the lanes' events is an index into `positions`.
+    /// Starts reading and replaces what was read before, whose lanes must have been dropped. No partition is paused
+    /// then. The partitions go to the lanes in turn, at least one to each lane. `partition` in the lanes' events is an
+    /// index into `positions`.
     ///
     /// # Errors
     /// Only `Bug`, since everything about the positions has been checked by now.
@@ -214,6 +215,8 @@ impl KafkaInput {
         for p in positions.iter().filter(|p| p.end.is_none_or(|end| p.next < end)) {
             lane::add(&mut assignment, &p.partition, p.next)?;
         }
+        // What an earlier lane has paused stays paused in librdkafka, whatever is assigned.
+        self.client().resume(&assignment).map_err(|e| Failure::bug(format!("resume what was paused: {e}")))?;
         self.client().assign(&assignment).map_err(|e| Failure::bug(format!("start reading Kafka: {e}")))?;
         // A partition that was read before has lost its forwarding to the stop, which librdkafka's main thread executes
         // before it answers the assign. Records fetched in between wait in the partition's own queue, and this call

@@ -123,7 +123,7 @@ fn a_pattern_finds_topics_by_their_whole_names_and_tells_which_are_gone() {
     let topics = Topics::Matching(weir_plan::topics::TopicPattern::parse("(__)?rides-.*").unwrap());
     let of = |on_lost_offsets| KafkaSource { topics: topics.clone(), on_lost_offsets, ..source(&servers, &[]) };
     let known = BTreeSet::from(["rides-a".to_owned(), "rides-z".to_owned(), "not-ours".to_owned()]);
-    let found = KafkaInput::connect(&of(OnLostOffsets::Latest), "test").unwrap().look(&known, SOON).unwrap();
+    let found = KafkaInput::connect(&of(OnLostOffsets::Latest), "test").unwrap().look(&known, ASKED_FOR).unwrap();
     assert_eq!(
         found.partitions.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["rides-a-0", "rides-a-1", "rides-b-0"]
@@ -132,7 +132,7 @@ fn a_pattern_finds_topics_by_their_whole_names_and_tells_which_are_gone() {
         (found.topics(), found.gone),
         (vec!["rides-a".to_owned(), "rides-b".to_owned()], vec!["rides-z".to_owned()])
     );
-    let refused = KafkaInput::connect(&of(OnLostOffsets::Fail), "test").unwrap().look(&known, SOON).unwrap_err();
+    let refused = KafkaInput::connect(&of(OnLostOffsets::Fail), "test").unwrap().look(&known, ASKED_FOR).unwrap_err();
     assert_eq!(refused.remedy, Remedy::Config);
     assert!(refused.message.starts_with("topic rides-z, which was read since it matches topicPattern"), "{refused}");
 }
@@ -213,6 +213,58 @@ fn paused_partition_is_silent_and_goes_on_where_it_was() {
         let all = [&seen, &silent, &rest].map(|s| s.values.get(&partition).cloned().unwrap_or_default()).concat();
         assert_eq!(all, values(i32::try_from(partition).unwrap(), 0..20));
     }
+}
+
+/// Whoever pauses a partition resumes it, and the lanes of another assignment do not know which ones were paused.
+#[test]
+fn a_partition_that_was_paused_before_another_assignment_is_read_by_its_lane() {
+    let cluster = cluster(&[("a", 2)]);
+    let servers = cluster.bootstrap_servers();
+    fill(&servers, "a", &[(0, 5), (1, 5)]);
+    let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+    let mut lanes = input.assign(&[at("a", 0, 0), at("a", 1, 0)], 1).unwrap();
+    read(&mut lanes[0], |seen| seen.ends.len() == 2).unwrap();
+    lanes[0].pause(1).unwrap();
+    drop(lanes);
+    let mut lanes = input.assign(&[at("a", 0, 2), at("a", 1, 3)], 2).unwrap();
+    for (lane, read_again) in lanes.iter_mut().zip([values(0, 2..5), values(1, 3..5)]) {
+        let seen = read(lane, |seen| seen.ends.len() == 1).unwrap();
+        assert_eq!(seen.values.into_values().collect::<Vec<_>>(), [read_again]);
+    }
+}
+
+/// A partition is paused because it is ahead of others. It stays paused when the schema is known for which its next
+/// record waited.
+#[test]
+fn a_partition_that_is_paused_while_it_is_held_stays_paused_when_it_goes_on() {
+    let cluster = cluster(&[("a", 2)]);
+    let servers = cluster.bootstrap_servers();
+    fill(&servers, "a", &[(0, 5), (1, 5)]);
+    let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+    let mut lanes = input.assign(&[at("a", 0, 0), at("a", 1, 0)], 1).unwrap();
+    let lane = &mut lanes[0];
+    let (mut seen, mut held) = (Seen::default(), false);
+    let until = Instant::now() + SOON;
+    while !held || !seen.ends.contains_key(&1) {
+        assert!(Instant::now() < until, "{seen:?}");
+        let take = |event: LaneEvent<'_>| match event {
+            LaneEvent::Record(record) if (record.partition, record.offset) == (0, 2) => {
+                held = true;
+                Taken::NotYet
+            }
+            event => seen.add(event),
+        };
+        lane.poll(Duration::from_millis(20), 100, take).unwrap();
+    }
+    lane.pause(0).unwrap();
+    lane.go_on(0).unwrap();
+    for _ in 0..50 {
+        lane.poll(Duration::from_millis(20), 100, |event| seen.add(event)).unwrap();
+    }
+    assert_eq!(seen.values[&0], values(0, 0..2));
+    lane.resume(0).unwrap();
+    let rest = read(lane, |seen| seen.ends.contains_key(&0)).unwrap();
+    assert_eq!(rest.values[&0], values(0, 2..5));
 }
 
 #[test]

@@ -31,27 +31,37 @@ impl KafkaInput {
     }
 
     /// The partitions of the source's topics. `known` are the topics that were read so far. This waits for brokers that
-    /// are away.
+    /// are away, and half the time for a known topic that they do not know.
     ///
     /// # Errors
     /// `Config` for a topic or an assigned partition that does not exist or may not be read, `Retry` when no broker
     /// answers before the deadline.
     pub fn look(&self, known: &BTreeSet<String>, deadline: Duration) -> Result<Found> {
         let until = steady() + deadline;
+        let known_until = ask::patience_with_known(deadline);
+        let count = |topic: &str| {
+            ask::partition_count(&self.client(), topic, known.contains(topic).then_some(known_until), until)
+        };
         match &self.source.topics {
             Topics::Named(topics) => {
                 let mut found = Found::default();
                 for topic in topics {
-                    found.add(topic, ask::partition_count(&self.client(), topic, until)?);
+                    found.add(topic, count(topic)?);
                 }
                 Ok(found)
             }
-            Topics::Matching(pattern) => self.matching(pattern, known, until),
-            Topics::Assigned(topics) => self.assigned(topics, until),
+            Topics::Matching(pattern) => self.matching(pattern, known, known_until, until),
+            Topics::Assigned(topics) => assigned(topics, count),
         }
     }
 
-    fn matching(&self, pattern: &TopicPattern, known: &BTreeSet<String>, until: Instant) -> Result<Found> {
+    fn matching(
+        &self,
+        pattern: &TopicPattern,
+        known: &BTreeSet<String>,
+        known_until: Instant,
+        until: Instant,
+    ) -> Result<Found> {
         let mut counts = ask::all_partition_counts(&self.client(), until)?;
         counts.retain(|topic, _| pattern.matches(topic));
         let mut gone = Vec::new();
@@ -61,7 +71,7 @@ impl KafkaInput {
             }
             // The list also lacks topics that this user may not see. A request for this one topic tells the two cases
             // apart.
-            match ask::partition_count_if_there(&self.client(), topic, until)? {
+            match ask::partition_count_if_there(&self.client(), topic, Some(known_until), until)? {
                 Some(count) => drop(counts.insert(topic.clone(), count)),
                 None => {
                     self.on_loss.topic_gone(topic, self.client().context().bootstrap_servers())?;
@@ -72,20 +82,6 @@ impl KafkaInput {
         let mut found = Found { partitions: Vec::new(), gone };
         for (topic, count) in &counts {
             found.add(topic, *count);
-        }
-        Ok(found)
-    }
-
-    fn assigned(&self, topics: &BTreeMap<String, BTreeSet<i32>>, until: Instant) -> Result<Found> {
-        let mut found = Found::default();
-        for (topic, partitions) in topics {
-            let count = ask::partition_count(&self.client(), topic, until)?;
-            if let Some(missing) = partitions.iter().find(|partition| **partition >= count) {
-                return Err(fault::partition_missing(topic, *missing, count));
-            }
-            found
-                .partitions
-                .extend(partitions.iter().map(|&partition| TopicPartition { topic: topic.clone(), partition }));
         }
         Ok(found)
     }
@@ -119,12 +115,29 @@ impl KafkaInput {
                 if !refusal.is_unknown_topic() {
                     return Err(refusal.explain(&self.client(), topic));
                 }
+                // One broker may know less than the others.
+                if ask::partition_count_if_there(&self.client(), topic, None, until)?.is_some() {
+                    return Ok((topic.clone(), None));
+                }
                 self.on_loss.topic_gone(topic, self.client().context().bootstrap_servers())?;
                 Ok((topic.clone(), None))
             }
         };
         topics.iter().map(of_topic).collect()
     }
+}
+
+/// The assigned partitions, if each topic has as many.
+fn assigned(topics: &BTreeMap<String, BTreeSet<i32>>, count: impl Fn(&str) -> Result<i32>) -> Result<Found> {
+    let mut found = Found::default();
+    for (topic, partitions) in topics {
+        let count = count(topic)?;
+        if let Some(missing) = partitions.iter().find(|partition| **partition >= count) {
+            return Err(fault::partition_missing(topic, *missing, count));
+        }
+        found.partitions.extend(partitions.iter().map(|&partition| TopicPartition { topic: topic.clone(), partition }));
+    }
+    Ok(found)
 }
 
 impl Found {

@@ -187,7 +187,7 @@ impl LaneInput {
         hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken,
     ) -> Result<()> {
         let topic = self.slots[at].partition.topic.clone();
-        if ask::partition_count_if_there(&self.client, &topic, until)?.is_none() {
+        if ask::partition_count_if_there(&self.client, &topic, None, until)?.is_none() {
             return self.give_up(&topic, hand_out);
         }
         for slot in self.slots.iter_mut().filter(|s| s.state == State::Doubtful && s.partition.topic == topic) {

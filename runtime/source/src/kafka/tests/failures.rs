@@ -17,6 +17,57 @@ fn unknown_topic_is_a_config_failure_that_names_topic_and_servers() {
     );
 }
 
+/// A broker that has just come back does not know its topics at once.
+#[test]
+fn topic_that_was_read_before_may_be_unknown_for_longer_than_one_whose_name_may_be_wrong() {
+    let cluster = cluster(&[("a", 1), ("b", 1)]);
+    let unknown = |is: bool| {
+        let told = if is {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+        } else {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
+        };
+        cluster.topic_error("a", told).unwrap();
+    };
+    unknown(true);
+    let servers = cluster.bootstrap_servers();
+    let of = |topics| KafkaSource { topics, ..source(&servers, &[]) };
+    let sources = [
+        of(Topics::Named(vec!["b".to_owned(), "a".to_owned()])),
+        of(Topics::Assigned(BTreeMap::from([("a".to_owned(), BTreeSet::from([0]))]))),
+        of(Topics::Matching(weir_plan::topics::TopicPattern::parse("a|b").unwrap())),
+    ];
+    for source in sources {
+        let input = KafkaInput::connect(&source, "test").unwrap();
+        let began = Instant::now();
+        let asked = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| input.look(&BTreeSet::from(["a".to_owned(), "b".to_owned()]), SOON));
+            std::thread::sleep(Duration::from_secs(4));
+            unknown(false);
+            asked.join().unwrap()
+        });
+        unknown(true);
+        assert!(asked.unwrap().topics().contains(&"a".to_owned()), "{:?}", began.elapsed());
+    }
+
+    let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+    let began = Instant::now();
+    let failure = partitions_of(&input, SOON).unwrap_err();
+    assert_eq!(failure.remedy, Remedy::Config);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+
+    let began = Instant::now();
+    let failure = input.look(&BTreeSet::from(["a".to_owned()]), Duration::from_secs(8)).unwrap_err();
+    let waited = began.elapsed();
+    assert!(waited > Duration::from_secs(4) && waited < Duration::from_secs(8), "{waited:?}");
+    assert_eq!(failure.remedy, Remedy::Config);
+    let says = format!(
+        "topic a, which was read before, does not exist on Kafka at {servers} any more: the brokers did not know it \
+         for 4s; create it or correct the source's `topics`"
+    );
+    assert_eq!(failure.message, says);
+}
+
 #[test]
 fn unknown_topic_is_told_from_a_broker_that_is_away_also_if_it_answers_slowly() {
     let cluster = cluster(&[("a", 1)]);
@@ -26,7 +77,7 @@ fn unknown_topic_is_told_from_a_broker_that_is_away_also_if_it_answers_slowly() 
     // This is slower than the time that is left for the last request before the deadline.
     cluster.broker_round_trip_time(1, Duration::from_millis(300)).unwrap();
     let failure =
-        crate::kafka::ask::partition_count(&input.client(), "nowhere", Instant::now() + Duration::from_secs(2))
+        crate::kafka::ask::partition_count(&input.client(), "nowhere", None, Instant::now() + Duration::from_secs(2))
             .unwrap_err();
     assert_eq!(failure.remedy, Remedy::Config, "{failure}");
 }
