@@ -32,8 +32,8 @@ const SERVE_EVERY: Duration = Duration::from_millis(100);
 /// The facility under which librdkafka logs errors that nobody takes as events.
 const LOGGED_ERROR: &str = "ERROR";
 
-/// How long brokers may refuse a new client before that counts: a user that was just created is not known to all brokers
-/// at once.
+/// How long brokers may refuse a new client before that counts: a user that was just created is not known to all
+/// brokers at once.
 const REFUSAL_STANDS_AFTER: Duration = Duration::from_secs(3);
 
 /// The facility under which librdkafka logs what happens to connections.
@@ -128,8 +128,8 @@ impl Events {
         if self.was_let_in.load(Ordering::Relaxed) {
             return failure;
         }
-        // librdkafka says little of a broker that hangs up, as one does that gets something other than TLS, or a request
-        // before it knows the user.
+        // librdkafka says little of a broker that hangs up, as one does that gets something other than TLS, or a
+        // request before it knows the user.
         if self.access.lacks_tls() {
             return Failure::config(format!(
                 "{failure}; a broker speaks TLS at this address: write `tls: {{}}` in the connection, or the address of \

@@ -53,8 +53,8 @@ impl Access {
     /// within a deadline.
     ///
     /// # Errors
-    /// `Config` for a Secret that is not there or can't be used, and for a client that the authorization server refuses;
-    /// `Retry` if that server does not answer.
+    /// `Config` for a Secret that is not there or can't be used, and for a client that the authorization server
+    /// refuses; `Retry` if that server does not answer.
     pub fn configure(&mut self, config: &mut ClientConfig) -> Result<Mark> {
         for (name, value) in self.settings()? {
             config.set(name, value);
@@ -166,7 +166,7 @@ impl Access {
                 }
                 settings.push(("ssl.ca.pem", certificates));
             }
-            // Looks where the systems keep their certificates, since a statically linked OpenSSL has a place of its own.
+            // Looks where systems keep their certificates, since a statically linked OpenSSL has a place of its own.
             None => settings.push(("ssl.ca.location", "probe".to_owned())),
         }
         if let Some(secret) = &tls.client_secret {

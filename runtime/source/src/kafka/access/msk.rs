@@ -1,5 +1,5 @@
-//! Tokens for Amazon MSK with IAM: a signed address, which MSK's brokers take for fifteen minutes. Their form is that of
-//! aws-msk-iam-sasl-signer, which AWS publishes for other languages.
+//! Tokens for Amazon MSK with IAM: a signed address, which MSK's brokers take for fifteen minutes. Their form is that
+//! of aws-msk-iam-sasl-signer, which AWS publishes for other languages.
 
 use std::time::{Duration, SystemTime};
 
@@ -94,7 +94,8 @@ mod tests {
 
     use super::*;
 
-    /// What `SigV4QueryAuth` of botocore 1.43 makes of the same request, keys and time; AWS' own signer for Python calls it.
+    /// What `SigV4QueryAuth` of botocore 1.43, which AWS' own signer for Python calls, makes of the same request, keys
+    /// and time.
     const OF_BOTOCORE: [(Option<&str>, &str); 2] = [
         (
             None,
