@@ -200,11 +200,18 @@ impl Rig {
     pub fn start_reading(&self, trigger: &str, kafka: &serde_json::Value) -> Start {
         let site = Site { trigger: json!({"type": trigger}), ..self.site.clone() };
         let mut document = self.document(&site);
-        let source = &mut document["spec"]["sources"][0]["kafka"];
-        for (field, value) in kafka.as_object().unwrap() {
-            source[field] = value.clone();
+        set_fields(&mut document["spec"]["sources"][0]["kafka"], kafka);
+        Start { document: document.into(), ..self.start() }
+    }
+
+    /// A run with another trigger and further fields in the `s3` of each store; null removes a field.
+    #[must_use]
+    pub fn start_storing(&self, trigger: &str, s3: &serde_json::Value) -> Start {
+        let site = Site { trigger: json!({"type": trigger}), ..self.site.clone() };
+        let mut document = self.document(&site);
+        for store in document["spec"]["storage"].as_array_mut().unwrap() {
+            set_fields(&mut store["s3"], s3);
         }
-        source.as_object_mut().unwrap().retain(|_, value| !value.is_null());
         Start { document: document.into(), ..self.start() }
     }
 
@@ -459,6 +466,14 @@ fn without_reason(mut rows: Vec<serde_json::Value>) -> Vec<serde_json::Value> {
         assert!(reason.as_ref().and_then(|r| r.as_str()).is_some_and(|r| !r.is_empty()), "{reason:?} of {row:?}");
     }
     rows
+}
+
+/// Sets fields of a block; null removes a field.
+fn set_fields(block: &mut serde_json::Value, fields: &serde_json::Value) {
+    for (field, value) in fields.as_object().unwrap() {
+        block[field] = value.clone();
+    }
+    block.as_object_mut().unwrap().retain(|_, value| !value.is_null());
 }
 
 fn rows_in(folder: &Path) -> Vec<serde_json::Value> {

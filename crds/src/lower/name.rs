@@ -50,6 +50,18 @@ pub(super) fn check_object(name: &str) -> Result<(), String> {
     Err(format!("found {}: write the name of a Secret, lower-case letters, digits, hyphens and dots", quoted(name)))
 }
 
+/// Checks a key of a Secret by the rule of Kubernetes. A key is a file's name, so it must not lead out of the folder.
+pub(super) fn check_secret_key(key: &str) -> Result<(), String> {
+    let plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+    if plain && (1..=OBJECT_NAME_CHARS_MAX).contains(&key.len()) && key != "." && !key.starts_with("..") {
+        return Ok(());
+    }
+    Err(format!(
+        "found {}: write a key of the Secret, ASCII letters, digits, hyphens, underscores and dots, as in ca.crt",
+        quoted(key)
+    ))
+}
+
 /// Checks the name of a topic by Kafka's rule.
 pub(super) fn check_topic(name: &str) -> Result<(), String> {
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
@@ -107,6 +119,12 @@ mod tests {
             assert!(check_topic(name).is_err() && check_object(name).is_err(), "{name}");
         }
         assert!(check_object("Lake").is_err());
+    }
+
+    #[test]
+    fn a_key_of_a_secret_is_the_name_of_a_file_in_its_folder() {
+        assert!(["ca.crt", "a", ".a", "A_b-c"].iter().all(|key| check_secret_key(key).is_ok()));
+        assert!(["", ".", "..", "..data", "../a", "a/b", "a b"].iter().all(|key| check_secret_key(key).is_err()));
     }
 
     #[test]

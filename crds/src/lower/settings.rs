@@ -7,7 +7,8 @@ use super::check::NAMED_MAX;
 use super::{name, operation, uri};
 use crate::defaults;
 use crate::document::{
-    Checkpoint, KafkaConnection, Limits, Metadata, OnEnd, S3Storage, Spec, Storage, Trigger, TriggerType, unions,
+    Checkpoint, KafkaConnection, Limits, Metadata, OnEnd, S3Encryption, S3EncryptionType, S3Storage, SecretKeyRef,
+    Spec, Storage, Trigger, TriggerType, unions,
 };
 use crate::finding::{Findings, Path};
 
@@ -111,8 +112,6 @@ pub(super) fn storage(storage: &[Storage], at: &Path, out: &mut Findings) -> Opt
 }
 
 fn s3(s3: &S3Storage, at: &Path, out: &mut Findings) -> plan::S3 {
-    out.not_yet(at, "caSecretRef", s3.ca_secret_ref.as_ref());
-    out.not_yet(at, "encryption", s3.encryption.as_ref());
     if let Some(endpoint) = &s3.endpoint {
         out.checked(&at.field("endpoint"), check_endpoint(endpoint));
     }
@@ -129,7 +128,43 @@ fn s3(s3: &S3Storage, at: &Path, out: &mut Findings) -> plan::S3 {
         region: s3.region.clone(),
         force_path_style: s3.force_path_style.unwrap_or(defaults::FORCE_PATH_STYLE),
         credentials_secret: s3.credentials_secret_ref.as_ref().map(|r| r.name.clone()),
+        encryption: s3.encryption.as_ref().and_then(|e| encryption(e, &at.field("encryption"), out)),
+        ca: s3.ca_secret_ref.as_ref().map(|key| ca(key, s3.endpoint.as_deref(), &at.field("caSecretRef"), out)),
     }
+}
+
+fn encryption(encryption: &S3Encryption, at: &Path, out: &mut Findings) -> Option<plan::S3Encryption> {
+    if !out.is_sound(&at.field("type")) {
+        return None;
+    }
+    let at = at.field("keyId");
+    let key_id = encryption.key_id.clone();
+    // The id is the value of a header.
+    if let Some(id) = key_id.as_ref().filter(|id| id.is_empty() || !id.bytes().all(|b| b.is_ascii_graphic())) {
+        out.add(&at, format!("found {}: write the key's id, alias or ARN, without spaces", quoted(id)));
+    }
+    match encryption.kind {
+        S3EncryptionType::SseKms => Some(plan::S3Encryption::SseKms { key_id }),
+        S3EncryptionType::SseS3 => {
+            if key_id.is_some() {
+                out.add(&at, "belongs to the type `SSEKMS`, and the type is `SSES3`; leave it out");
+            }
+            Some(plan::S3Encryption::SseS3)
+        }
+    }
+}
+
+fn ca(ca: &SecretKeyRef, endpoint: Option<&str>, at: &Path, out: &mut Findings) -> plan::SecretKey {
+    if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
+        out.add(at, "a server without TLS shows no certificate; leave it out, or write https:// into the endpoint");
+    }
+    secret_key(ca, at, out)
+}
+
+fn secret_key(secret: &SecretKeyRef, at: &Path, out: &mut Findings) -> plan::SecretKey {
+    out.checked(&at.field("name"), name::check_object(&secret.name));
+    out.checked(&at.field("key"), name::check_secret_key(&secret.key));
+    plan::SecretKey { secret: secret.name.clone(), key: secret.key.clone() }
 }
 
 fn check_endpoint(endpoint: &str) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! Servers that tests start by themselves: a real Kafka, a real S3. The scripts in `tests/services/` know how to start
 //! them; these handles decide when.
 
+pub mod certificates;
 pub mod cluster;
 pub mod kafka;
 pub mod ports;

@@ -5,15 +5,25 @@ use std::error::Error as _;
 use std::io::ErrorKind;
 
 use object_store::Error;
+use weir_plan::plan::S3Encryption;
+use weir_plan::quote::quoted;
 
 use super::access::Access;
+use super::certificates;
 use crate::failure::Failure;
 
 /// Hosts that AWS's clients ask for a role: of instances, EKS and ECS.
 const METADATA_SERVICES: [&str; 3] = ["169.254.169.254", "169.254.170.23", "169.254.170.2"];
 
-/// One sentence for an error, and its remedy.
-pub(super) fn sort(error: &Error, access: &Access) -> Failure {
+impl Access {
+    /// One sentence for an error of this store, and its remedy.
+    #[must_use]
+    pub fn sort(&self, error: &Error) -> Failure {
+        sort(error, self)
+    }
+}
+
+fn sort(error: &Error, access: &Access) -> Failure {
     if let Some(io) = io_cause(error) {
         return match error {
             Error::NotFound { path, .. } => Failure::config(format!("{path} is missing")),
@@ -22,32 +32,53 @@ pub(super) fn sort(error: &Error, access: &Access) -> Failure {
     }
     let text = error.to_string();
     let code = s3_code(&text);
-    let Access::S3 { bucket, endpoint, credentials } = access else { return sort_unknown_store(error, code, &text) };
+    let Access::S3 { bucket, endpoint, credentials, ca, encryption } = access else {
+        return sort_unknown_store(error, code, &text);
+    };
+    if let Some(refusal) = certificates::refusal(error, endpoint, ca.as_ref()) {
+        return Failure::config(refusal);
+    }
+    let kms_key = kms_key(encryption.as_ref());
     match (code, error) {
         (Some("NoSuchBucket"), _) => {
             Failure::config(format!("the bucket `{bucket}` does not exist at {endpoint}; create it or correct the URI"))
         }
         // versitygw answers with the second code, and with status 404.
-        (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => {
-            Failure::config(format!("{endpoint} does not know the access key: {credentials} was used"))
-        }
-        (Some("SignatureDoesNotMatch"), _) => {
-            Failure::config(format!("{endpoint} refused the secret key: {credentials} was used"))
-        }
-        (Some("ExpiredToken" | "RequestTimeTooSkewed"), _) => Failure::retry(format!(
-            "{endpoint} refused an expired token or a wrong clock ({}): {credentials} was used",
-            code.unwrap_or_default()
+        (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => Failure::config(format!(
+            "{endpoint} does not know the access key of {credentials}: put keys there that the store knows"
+        )),
+        (Some("SignatureDoesNotMatch"), _) => Failure::config(format!(
+            "{endpoint} refused the secret key of {credentials}: put the one there that belongs to the access key"
+        )),
+        (Some("InvalidToken"), _) => Failure::config(format!(
+            "{endpoint} refused the session token of {credentials}: put the one there that belongs to the access key"
+        )),
+        (Some("ExpiredToken"), _) => Failure::retry(format!(
+            "{endpoint} refused the session token of {credentials}, which has expired: put new keys there"
+        )),
+        (Some("RequestTimeTooSkewed"), _) => Failure::retry(format!(
+            "{endpoint} refused a request because this machine's clock is wrong, or its own: set the clock right"
+        )),
+        (Some("PermanentRedirect" | "AuthorizationHeaderMalformed"), _) => other_region(bucket),
+        _ if text.contains("redirect without LOCATION") => other_region(bucket),
+        (Some(code), _) if is_of_kms(code) => Failure::config(format!(
+            "{endpoint} can't encrypt with {} ({code}): name a key in s3.encryption.keyId that it can use",
+            kms_key.as_deref().unwrap_or("a key")
         )),
         (_, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) => {
             let code = code.unwrap_or("403");
+            let and_the_key = kms_key.map(|key| format!(", and using {key}")).unwrap_or_default();
             Failure::config(format!(
-                "{endpoint} denied access to the bucket `{bucket}` ({code}): {credentials} was used"
+                "{endpoint} denied access to the bucket `{bucket}` ({code}): {credentials} was used; reading, writing, \
+                 listing and deleting must be allowed to it{and_the_key}"
             ))
         }
         (_, Error::NotImplemented { operation, .. }) => {
             Failure::config(format!("{endpoint} can't do what is needed: {operation}"))
         }
-        (Some("NotImplemented"), _) => Failure::config(format!("{endpoint} can't do what is needed: {}", brief(&text))),
+        (Some("NotImplemented"), _) => {
+            Failure::config(format!("{endpoint} can't do what is needed: {}", message(&text)))
+        }
         (Some("NoSuchKey"), Error::NotFound { path, .. }) => {
             Failure::config(format!("the object {path} is missing from the bucket `{bucket}` at {endpoint}"))
         }
@@ -60,7 +91,19 @@ pub(super) fn sort(error: &Error, access: &Access) -> Failure {
     }
 }
 
-/// Whether the store understands the request and does not allow it to this user.
+fn other_region(bucket: &str) -> Failure {
+    Failure::config(format!("the bucket `{bucket}` is in another region; correct the region"))
+}
+
+/// Whether the store was asked for an object that is not there. The bucket is there, and the store knows the user.
+#[must_use]
+pub fn is_missing_object(error: &Error) -> bool {
+    // The answer to a HEAD request has no body, and so no code.
+    matches!(error, Error::NotFound { .. }) && matches!(s3_code(&error.to_string()), None | Some("NoSuchKey"))
+}
+
+/// Whether the store understands the request and does not allow it to this user, or shows a certificate that this user
+/// does not accept.
 pub fn is_refusal(error: &Error) -> bool {
     let by_disk = || {
         io_cause(error)
@@ -68,12 +111,15 @@ pub fn is_refusal(error: &Error) -> bool {
     };
     let text = error.to_string();
     let by_key = || {
-        matches!(
-            s3_code(&text),
-            Some("InvalidAccessKeyId" | "XAdminUserNotFound" | "SignatureDoesNotMatch" | "InvalidToken")
-        )
+        s3_code(&text).is_some_and(|code| {
+            is_of_kms(code)
+                || ["InvalidAccessKeyId", "XAdminUserNotFound", "SignatureDoesNotMatch", "InvalidToken"].contains(&code)
+        })
     };
-    matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) || by_key() || by_disk()
+    matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. })
+        || by_key()
+        || by_disk()
+        || certificates::is_refused(error)
 }
 
 /// One sentence for an error of the machine's own file system, and its remedy.
@@ -139,6 +185,26 @@ pub fn innermost(error: &Error) -> String {
     brief(&cause.to_string())
 }
 
+/// Whether the key management service refused to encrypt, as in `KMS.DisabledException`.
+fn is_of_kms(code: &str) -> bool {
+    code.starts_with("KMS.")
+}
+
+/// The key that the document names for encryption, for messages.
+fn kms_key(encryption: Option<&S3Encryption>) -> Option<String> {
+    match encryption? {
+        S3Encryption::SseS3 => None,
+        S3Encryption::SseKms { key_id: Some(id) } => Some(format!("the key {}", quoted(id))),
+        S3Encryption::SseKms { key_id: None } => Some("the bucket's key".to_owned()),
+    }
+}
+
+/// The server's own words, if its answer has any.
+fn message(text: &str) -> String {
+    let words = text.split_once("<Message>").and_then(|(_, rest)| rest.split_once("</Message>"));
+    words.map_or_else(|| brief(text), |(words, _)| words.chars().take(300).collect())
+}
+
 /// An answer without its XML or HTML body.
 fn brief(text: &str) -> String {
     // The body begins after the status line.
@@ -158,7 +224,7 @@ mod tests {
 
     fn s3() -> Access {
         let credentials = Credentials { origin: "the Secret `lake`".into(), keys: None };
-        Access::S3 { bucket: "lake".into(), endpoint: "http://s3:9000".into(), credentials }
+        Access::S3 { bucket: "lake".into(), endpoint: "http://s3:9000".into(), credentials, ca: None, encryption: None }
     }
 
     fn answer(status: u16, code: &str) -> Error {
@@ -185,19 +251,49 @@ mod tests {
                 403,
                 "InvalidAccessKeyId",
                 Remedy::Config,
-                "http://s3:9000 does not know the access key: the Secret `lake` was used",
+                "http://s3:9000 does not know the access key of the Secret `lake`: put keys there that the store knows",
             ),
             (
                 403,
                 "SignatureDoesNotMatch",
                 Remedy::Config,
-                "http://s3:9000 refused the secret key: the Secret `lake` was used",
+                "http://s3:9000 refused the secret key of the Secret `lake`: put the one there that belongs to the \
+                 access key",
+            ),
+            (
+                400,
+                "InvalidToken",
+                Remedy::Config,
+                "http://s3:9000 refused the session token of the Secret `lake`: put the one there that belongs to the \
+                 access key",
+            ),
+            (
+                400,
+                "ExpiredToken",
+                Remedy::Retry,
+                "http://s3:9000 refused the session token of the Secret `lake`, which has expired: put new keys there",
+            ),
+            (
+                403,
+                "RequestTimeTooSkewed",
+                Remedy::Retry,
+                "http://s3:9000 refused a request because this machine's clock is wrong, or its own: set the clock \
+                 right",
+            ),
+            (301, "PermanentRedirect", Remedy::Config, "the bucket `lake` is in another region; correct the region"),
+            (
+                400,
+                "KMS.NotFoundException",
+                Remedy::Config,
+                "http://s3:9000 can't encrypt with a key (KMS.NotFoundException): name a key in s3.encryption.keyId \
+                 that it can use",
             ),
             (
                 403,
                 "AccessDenied",
                 Remedy::Config,
-                "http://s3:9000 denied access to the bucket `lake` (AccessDenied): the Secret `lake` was used",
+                "http://s3:9000 denied access to the bucket `lake` (AccessDenied): the Secret `lake` was used; reading, \
+                 writing, listing and deleting must be allowed to it",
             ),
             (
                 503,
@@ -208,6 +304,24 @@ mod tests {
             ),
         ] {
             assert_eq!(sort(&answer(status, code), &s3()), Failure { remedy, message: says.into() });
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_key_that_the_document_wants() {
+        for (key_id, named) in [(Some("k".to_owned()), "the key `k`"), (None, "the bucket's key")] {
+            let Access::S3 { bucket, endpoint, credentials, ca, .. } = s3() else { unreachable!() };
+            let encryption = Some(S3Encryption::SseKms { key_id });
+            let access = Access::S3 { bucket, endpoint, credentials, ca, encryption };
+            let says = format!(
+                "http://s3:9000 can't encrypt with {named} (KMS.DisabledException): name a key in s3.encryption.keyId \
+                 that it can use"
+            );
+            let disabled = answer(400, "KMS.DisabledException");
+            assert_eq!(sort(&disabled, &access), Failure::config(says));
+            assert!(is_refusal(&disabled));
+            let denied = sort(&answer(403, "AccessDenied"), &access).message;
+            assert!(denied.ends_with(&format!("must be allowed to it, and using {named}")), "{denied}");
         }
     }
 

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use crate::failure::{Failure, Result};
 
+/// How often a Secret is read to catch a moment at which nobody exchanges its files. An exchange takes a moment, and
+/// the next one comes a minute later at the earliest.
+const READS_MAX: usize = 3;
+
 /// The folder that holds a folder per Secret.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
@@ -18,6 +22,20 @@ impl Secrets {
             let file = self.dir.clone().unwrap_or_default().join(name).join(key);
             Failure::config(format!("the Secret `{name}` has no key `{key}`: {} does not exist", file.display()))
         })
+    }
+
+    /// What `read` reads from the Secret, all at one moment. The kubelet exchanges the files of a Secret at once: it
+    /// points the link `..data` to another folder.
+    pub(super) fn at_one_moment<T>(&self, name: &str, read: impl Fn() -> Result<T>) -> Result<T> {
+        let files = || self.dir.as_ref().and_then(|dir| dir.join(name).join("..data").read_link().ok());
+        for _ in 1..READS_MAX {
+            let before = files();
+            let found = read();
+            if files() == before {
+                return found;
+            }
+        }
+        read()
     }
 
     /// The value of a key that may be missing, without one line end at its end.
