@@ -14,6 +14,8 @@ export REPORT ?=
 PACKAGES := --workspace --locked
 DENY_VERSION := 0.20.2
 DENY := $(WEIR_CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+CYCLONEDX_VERSION := 0.5.9
+CYCLONEDX := $(WEIR_CACHE)/cargo-cyclonedx-$(CYCLONEDX_VERSION)/bin/cargo-cyclonedx
 INFERNO_VERSION := 0.12.8
 INFERNO := $(WEIR_CACHE)/inferno/bin/inferno-flamegraph
 SKIPPED := $(WEIR_CACHE)/skipped
@@ -21,7 +23,7 @@ SNAPSHOTS := $(WEIR_CACHE)/snapshots
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-test build generate demo test e2e smoke chart images \
-  soak bench bench-growth bench-latency bench-stages bench-peers bench-build instructions memcheck lint deny docs
+  soak bench bench-growth bench-latency bench-stages bench-peers bench-build instructions memcheck lint deny docs sbom
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -123,6 +125,22 @@ deny: deps $(DENY) ## check the dependencies: licences, bans, sources
 $(DENY):
 	CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/tools" $(CARGO) install cargo-deny --version $(DENY_VERSION) --locked --debug \
 	  --root "$(WEIR_CACHE)/cargo-deny-$(DENY_VERSION)"
+
+# cargo-cyclonedx writes each bill beside the Cargo.toml of its package.
+SBOM ?= $(CARGO_TARGET_DIR)/sbom
+sbom: deps $(CYCLONEDX) ## write the bills of materials of both programs, in CycloneDX (SBOM=dir)
+	@mkdir -p "$(SBOM)"
+	for program in cli operator; do \
+	  $(CYCLONEDX) cyclonedx --manifest-path "$$program/Cargo.toml" --format json --spec-version 1.5 \
+	    --target x86_64-unknown-linux-gnu --override-filename bom || exit 1; \
+	  name=$$(sed -n 's/^name = "\(weir[a-z-]*\)"/\1/p' "$$program/Cargo.toml" | head -n 1); \
+	  mv "$$program/bom.json" "$(SBOM)/$$name.cdx.json" || exit 1; \
+	  find . -name bom.json -not -path './target/*' -delete; \
+	done; ls -l "$(SBOM)"
+
+$(CYCLONEDX):
+	CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/tools" $(CARGO) install cargo-cyclonedx --version $(CYCLONEDX_VERSION) --locked --debug \
+	  --root "$(WEIR_CACHE)/cargo-cyclonedx-$(CYCLONEDX_VERSION)"
 
 $(INFERNO):
 	CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/tools" $(CARGO) install inferno --version $(INFERNO_VERSION) --locked --debug \

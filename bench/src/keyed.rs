@@ -20,6 +20,7 @@ use weir_runtime::checkpoint::writer;
 use weir_runtime::decode;
 use weir_runtime::engine::sinks::outputs::SinkOutputs;
 use weir_runtime::engine::sinks::task;
+use weir_runtime::engine::stateless::Stateless;
 use weir_runtime::engine::worker::{KeyedState, Workers};
 use weir_runtime::keyed::edge::{EdgeReport, EdgeSender};
 use weir_runtime::memory::Memory;
@@ -30,7 +31,6 @@ use weir_runtime::sink::delta::DeltaTable;
 use weir_runtime::sink::writing::Slot;
 use weir_runtime::state::log::{Restorable, StateLog};
 use weir_runtime::storage::{Access, Location, Standing};
-use weir_runtime::transform::Stateless;
 
 use crate::cpu_seconds;
 use crate::records::{EventTime, Shape};

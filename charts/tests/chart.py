@@ -23,14 +23,15 @@ def helm(*args, deadline_seconds=120):
     return subprocess.run([os.environ["HELM"], *args], capture_output=True, text=True, timeout=deadline_seconds, check=False)
 
 
-def helm_template(values, release="weir"):
+def helm_template(values, release="weir", *options):
     """Runs `helm template` with the name of a file in values/, or with a mapping."""
+    given = ("template", release, str(CHART), "--namespace", NAMESPACE, *options, "--values")
     if isinstance(values, str):
-        return helm("template", release, str(CHART), "--namespace", NAMESPACE, "--values", str(TESTS / "values" / f"{values}.yaml"))
+        return helm(*given, str(TESTS / "values" / f"{values}.yaml"))
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(values, file)
         file.flush()
-        return helm("template", release, str(CHART), "--namespace", NAMESPACE, "--values", file.name)
+        return helm(*given, file.name)
 
 
 class OnceLoader(yaml.SafeLoader):
@@ -49,8 +50,8 @@ class ChartTest(unittest.TestCase):
 
     maxDiff = None
 
-    def render(self, values, release="weir"):
-        done = helm_template(values, release)
+    def render(self, values, release="weir", *options):
+        done = helm_template(values, release, *options)
         self.assertEqual(done.returncode, 0, done.stderr)
         return [document for document in yaml.load_all(done.stdout, OnceLoader) if document]
 

@@ -1,9 +1,11 @@
 """Tests of what the chart renders with several values."""
 
+import json
 import unittest
 
 from chart import CHART, CLUSTER_KINDS, NAMESPACE, ChartTest, helm, yaml
 
+KEPT = "streampipelines.weir.dev"
 VALUES_FILES = ("everything", "namespaced", "single")
 
 
@@ -23,10 +25,26 @@ class Objects(ChartTest):
         container = self.one(self.render({}), "Deployment")["spec"]["template"]["spec"]["containers"][0]
         self.assertEqual(container["args"], [
             "run", "--http", "0.0.0.0:8080", "--runtime-image", "ghcr.io/weir-dev/weir:0.1.0",
-            "--leader-election-namespace", "$(POD_NAMESPACE)", "--leader-election-name", "weir-operator", "--identity", "$(POD_NAME)",
+            "--ingress-from", self.ingress(container), "--leader-election-namespace", "$(POD_NAMESPACE)", "--leader-election-name", "weir-operator", "--identity", "$(POD_NAME)",
             "--log-json"])
         self.assertEqual({e["name"]: e["valueFrom"]["fieldRef"]["fieldPath"] for e in container["env"]},
                          {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace"})
+
+    def ingress(self, container):
+        return container["args"][container["args"].index("--ingress-from") + 1]
+
+    def test_the_operator_and_the_scrapers_reach_pipelines(self):
+        for values, scraper in (
+            ({}, {"namespaceSelector": {}, "podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}}),
+            ("everything", {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}),
+        ):
+            deployment = self.one(self.render(values), "Deployment")
+            operator = {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}},
+                "podSelector": {"matchLabels": deployment["spec"]["selector"]["matchLabels"]},
+            }
+            given = json.loads(self.ingress(deployment["spec"]["template"]["spec"]["containers"][0]))
+            self.assertEqual(given, [operator, scraper])
 
     def test_watched_namespaces_are_on_the_command_line(self):
         container = self.one(self.render("namespaced"), "Deployment")["spec"]["template"]["spec"]["containers"][0]
@@ -45,6 +63,17 @@ class Objects(ChartTest):
         args = self.one(self.render({"podMonitor": {"labels": {"release": "prometheus", "a": "b"}}}), "Deployment")
         args = args["spec"]["template"]["spec"]["containers"][0]["args"]
         self.assertEqual([args[i + 1] for i, arg in enumerate(args) if arg == "--pod-monitor-label"], ["a=b", "release=prometheus"])
+
+    def test_labels_of_secrets_are_on_the_command_line(self):
+        args = self.one(self.render("everything"), "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]
+        self.assertEqual(args[args.index("--secret-label") + 1], "weir.dev/use=pipelines")
+
+    def test_a_rule_for_authors_is_there_for_each_list_that_does_not_allow_everything(self):
+        self.assertEqual({d["metadata"]["name"] for d in self.render({}) if d["kind"] == "ValidatingAdmissionPolicy"}, {KEPT})
+        rules = lambda authors: len(self.one(self.render({"authors": authors}), "ValidatingAdmissionPolicy", "weir-authors")["spec"]["validations"])
+        self.assertEqual(rules({"policy": True}), 1)
+        self.assertEqual(rules({"policy": True, "images": ["a/"], "serviceAccounts": [], "priorityClasses": [], "bootstrapServers": [],
+                                "uriPrefixes": []}), 6)
 
     def test_the_resource_says_its_version_and_is_guarded_and_both_stay(self):
         documents = self.render({})
@@ -74,6 +103,20 @@ class Objects(ChartTest):
                     self.assertIn("memory", container["resources"]["limits"])
                     self.assertLessEqual({"livenessProbe", "readinessProbe", "startupProbe"}, container.keys())
                 self.assertNotIn("volumes", pod)
+
+    def test_where_the_platform_assigns_users_no_pod_asks_for_one(self):
+        openshift = ("--api-versions", "security.openshift.io/v1")
+        for expected, values, options in (
+            (False, {}, ()),
+            (True, {}, openshift),
+            (True, {"openshift": True}, ()),
+            (False, {"openshift": False}, openshift),
+        ):
+            with self.subTest(values=values, options=options):
+                pod = self.one(self.render(values, "weir", *options), "Deployment")["spec"]["template"]["spec"]
+                self.assertEqual("--assigned-users" in pod["containers"][0]["args"], expected)
+                self.assertEqual("runAsUser" not in pod["securityContext"] and "runAsGroup" not in pod["securityContext"], expected)
+                self.assertTrue(pod["securityContext"]["runAsNonRoot"])
 
     def test_selectors_find_the_operator_s_pods_and_no_runtime_s(self):
         for values in ({}, "everything"):

@@ -14,7 +14,7 @@ import time
 import unittest
 from pathlib import Path
 
-from chart import CHART, ChartTest, helm, yaml
+from chart import CHART, REPOSITORY, ChartTest, helm, yaml
 
 NAMESPACE = f"weir-chart-{os.getpid()}"
 RELEASE = f"weir-chart-{os.getpid()}"
@@ -130,6 +130,68 @@ class Server(ChartTest):
             if older.returncode != 0:
                 return
             self.assertLess(time.monotonic(), deadline, "nothing guards the resource")
+            time.sleep(0.2)
+
+    def test_an_author_may_write_what_the_policy_allows_and_is_told_so_otherwise(self):
+        values = {"authors": {
+            "policy": True, "images": ["registry.example/weir:", "registry.example/mirror/"], "serviceAccounts": [],
+            "priorityClasses": ["batch", "spot"], "bootstrapServers": ["kafka.data:9092"], "uriPrefixes": ["s3://lake/"]}}
+        self.helm("install", RELEASE, str(CHART))
+        self.addCleanup(kubectl, "delete", KEPT, CRD, "--ignore-not-found")
+        self.addCleanup(helm, "uninstall", RELEASE, "--namespace", NAMESPACE)
+        self.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=30s")
+        self.kubectl("create", "-f", "-", given=self.pipeline({"image": "elsewhere.example/weir:1"}, "earlier"))
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            yaml.safe_dump(values, file)
+            file.flush()
+            self.helm("upgrade", RELEASE, str(CHART), "--values", file.name)
+        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "authors", "namespace": NAMESPACE},
+                "rules": [{"apiGroups": ["weir.dev"], "resources": ["streampipelines"], "verbs": ["create", "get", "update", "patch"]}]}
+        self.kubectl("apply", "-f", "-", given=json.dumps(role))
+        self.kubectl("create", "rolebinding", "authors", "--role=authors", "--user=author", f"--namespace={NAMESPACE}")
+        self.wait_for_policy()
+
+        events = {"name": "events", "kafka": {"bootstrapServers": "kafka.data:9092, evil.example:9092"}}
+        rules = (
+            ({"image": "registry.example/weir:0.1.0"}, {"image": "registry.example/weirder:0.1.0"},
+             "spec.image: found `registry.example/weirder:0.1.0`: write an image that begins with `registry.example/weir:` or "
+             "`registry.example/mirror/`, or leave it out"),
+            ({"podTemplate": {"labels": {"a": "b"}}}, {"podTemplate": {"serviceAccountName": "admin"}},
+             "spec.podTemplate.serviceAccountName: found `admin`: write nothing, since nothing is allowed, or leave it out"),
+            ({"podTemplate": {"priorityClassName": "spot"}}, {"podTemplate": {"priorityClassName": "system-cluster-critical"}},
+             "spec.podTemplate.priorityClassName: found `system-cluster-critical`: write `batch` or `spot`, or leave it out"),
+            ({"connections": [{"name": "events", "kafka": {"bootstrapServers": "kafka.data:9092"}}]}, {"connections": [events]},
+             "spec.connections: found `kafka.data:9092, evil.example:9092` in bootstrapServers: write `kafka.data:9092`"),
+            ({"checkpoint": {"uri": "s3://lake/checkpoints/mine"}}, {"checkpoint": {"uri": "s3://lakes/checkpoints/mine"}},
+             "spec.checkpoint and spec.sinks: found `s3://lakes/checkpoints/mine`: write a place below `s3://lake/`"),
+        )
+        for right, wrong, sentence in rules:
+            with self.subTest(wrong=wrong):
+                self.assertEqual(self.as_author(right).returncode, 0, self.as_author(right).stderr)
+                refused = self.as_author(wrong)
+                self.assertNotEqual(refused.returncode, 0)
+                self.assertIn(sentence, refused.stderr)
+
+        # A pipeline that was there before is left alone until its spec changes.
+        self.kubectl("label", "spl", "earlier", "team=a", f"--namespace={NAMESPACE}")
+        change = json.dumps({"spec": {"suspend": True}})
+        refused = kubectl("patch", "spl", "earlier", "--type=merge", "--patch", change, f"--namespace={NAMESPACE}")
+        self.assertIn("spec.image: found `elsewhere.example/weir:1`", refused.stderr)
+
+    def pipeline(self, spec, name="mine"):
+        document = yaml.safe_load((REPOSITORY / "examples/rides.yaml").read_text())
+        document["metadata"] = {"name": name, "namespace": NAMESPACE}
+        document["spec"] |= spec
+        return json.dumps(document)
+
+    def as_author(self, spec):
+        author = ("--as=author", "--as-group=system:authenticated")
+        return kubectl("create", "--dry-run=server", *author, "-f", "-", given=self.pipeline(spec))
+
+    def wait_for_policy(self):
+        deadline = time.monotonic() + 30
+        while self.as_author({"image": "elsewhere.example/weir:1"}).returncode == 0:
+            self.assertLess(time.monotonic(), deadline, "no policy is in force")
             time.sleep(0.2)
 
     def short_names(self):

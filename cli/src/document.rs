@@ -48,6 +48,21 @@ pub fn load(args: &DocumentArgs) -> Result<Plan, String> {
     with_texts(args, weir_crds::load)
 }
 
+/// Like [`load`], with notices about a document that may not do what its author meant.
+///
+/// # Errors
+/// All errors, one per line.
+pub fn load_with_notices(args: &DocumentArgs) -> Result<(Plan, Vec<String>), String> {
+    with_texts(args, |text, override_text| {
+        let plan = weir_crds::load(text, override_text)?;
+        let of_override = override_text.map(weir_crds::notices_of_text).unwrap_or_default();
+        let of_override = of_override.into_iter().map(|notice| format!("in the override: {notice}"));
+        let notices = weir_crds::notices(&plan).into_iter().chain(weir_crds::notices_of_text(text));
+        let notices = notices.chain(of_override).collect();
+        Ok((plan, notices))
+    })
+}
+
 /// The result of `read_both` for the texts of the document and of the override.
 ///
 /// # Errors
@@ -78,8 +93,8 @@ pub fn validate(args: &ValidateArgs) -> ExitCode {
     if *rewrite {
         return self::rewrite(args);
     }
-    match load(args) {
-        Ok(plan) => {
+    match load_with_notices(args) {
+        Ok((plan, notices)) => {
             out!(
                 "{}: valid: {} source(s), {} step(s), {} sink(s)",
                 args.file.display(),
@@ -88,7 +103,7 @@ pub fn validate(args: &ValidateArgs) -> ExitCode {
                 plan.sinks.len()
             );
             say::print(&columns::described(&plan));
-            warn(&plan);
+            notices.iter().for_each(|notice| err!("warning: {notice}"));
             ExitCode::SUCCESS
         }
         Err(errors) => {
@@ -131,13 +146,6 @@ fn rewrite(args: &DocumentArgs) -> ExitCode {
         Err(errors) => return refuse(args, &errors),
     }
     ExitCode::SUCCESS
-}
-
-/// Prints notices about a valid document that may not do what its author meant.
-fn warn(plan: &Plan) {
-    for notice in weir_crds::notices(plan) {
-        err!("warning: {notice}");
-    }
 }
 
 pub fn schema() -> ExitCode {

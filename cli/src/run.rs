@@ -16,6 +16,7 @@ use weir_runtime::Failure;
 use weir_runtime::checkpoint::home::Home;
 use weir_runtime::clock::{since, steady};
 use weir_runtime::engine::{self, MaintenanceClock, Options, Signal, Summary};
+use weir_runtime::observe::Reporting;
 use weir_runtime::storage::Secrets;
 
 use crate::document::{self, DocumentArgs};
@@ -123,22 +124,20 @@ struct RunSummary<'a> {
 pub fn run(args: &RunArgs) -> ExitCode {
     let began = steady();
     init_logs(args.log_json);
-    let plan = match document::load(&args.document) {
-        Ok(plan) => Arc::new(plan),
+    let (plan, notices) = match document::load_with_notices(&args.document) {
+        Ok((plan, notices)) => (Arc::new(plan), notices),
         Err(errors) => {
             write_termination_message(args.termination_message.as_deref(), &errors);
             return document::refuse(&args.document, &errors);
         }
     };
-    for notice in weir_crds::notices(&plan) {
+    for notice in notices {
         tracing::warn!("{notice}");
     }
     let options = Options {
         secrets: Secrets { dir: args.secrets.clone() },
         lanes: args.lanes.map_or_else(cores, Into::into),
         workers: args.workers.map_or_else(cores, Into::into),
-        progress: args.progress.clone(),
-        http: args.http,
         memory_bytes: args.memory.or_else(weir_runtime::memory::cgroup_limit_bytes),
         give_up_after: Duration::from_secs(args.give_up_after),
         run: args.run.clone().or_else(|| std::env::var("WEIR_RUN").ok()).filter(|run| !run.is_empty()),
@@ -146,7 +145,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
         home: home(),
         maintenance_clock: MaintenanceClock { ahead: args.maintenance_clock.clone() },
         garbage_grace: args.garbage_grace.map_or(engine::GARBAGE_GRACE, Duration::from_secs),
-        on_epoch: None,
+        reporting: Reporting { progress: args.progress.clone(), http: args.http, on_epoch: None },
     };
     let result = args.summary.as_deref().map_or(Ok(()), |path| outfile::check(SUMMARY, path)).and_then(|()| {
         let summary = run_plan(plan, &options)?;

@@ -4,8 +4,8 @@
 //! Defaults are not written into the document, since GitOps would see that as drift.
 
 use crate::document::{
-    BadRecordsPolicy, DeletionPolicy, Envelope, Guarantee, Mode, Offsets, OnEnd, OnLostOffsets, Position,
-    SchemaEvolution, TimestampNumbers, Tombstones, TriggerType,
+    BadRecordsPolicy, DeletionPolicy, Envelope, Guarantee, Mode, NetworkPolicyMode, Offsets, OnEnd, OnLostOffsets,
+    Position, SchemaEvolution, TimestampNumbers, Tombstones, TriggerType,
 };
 
 pub(crate) const TRIGGER: TriggerType = TriggerType::AsSoonAsPossible;
@@ -22,6 +22,7 @@ pub(crate) const MAX_FUTURE: &str = "1h";
 pub(crate) const REPLICAS: i64 = 1;
 pub(crate) const SUSPEND: bool = false;
 pub(crate) const DELETION_POLICY: DeletionPolicy = DeletionPolicy::Retain;
+pub(crate) const NETWORK_POLICY_MODE: NetworkPolicyMode = NetworkPolicyMode::Managed;
 pub(crate) const DISCARD_OFFSETS: Offsets = Offsets::Keep;
 pub(crate) const FORCE_PATH_STYLE: bool = false;
 pub(crate) const START_FROM: Position = Position::Latest;
@@ -75,6 +76,7 @@ pub fn table() -> Vec<(&'static str, String)> {
         ("spec.limits.bytesPerEpoch", BYTES_PER_EPOCH.to_owned()),
         ("spec.timeZone", TIME_ZONE.to_owned()),
         ("spec.suspend", SUSPEND.to_string()),
+        ("spec.networkPolicy.mode", format!("{NETWORK_POLICY_MODE:?}")),
         ("spec.replicas", REPLICAS.to_string()),
         ("spec.deletionPolicy", format!("{DELETION_POLICY:?}")),
         ("spec.stateAction.discard.offsets", format!("{DISCARD_OFFSETS:?}")),

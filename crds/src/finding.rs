@@ -51,6 +51,12 @@ impl Path {
         Self(format!("{}[{i}]", self.0))
     }
 
+    /// The name of the last field of the path.
+    pub(crate) fn last(&self) -> &str {
+        let field = self.0.trim_end_matches(|c: char| c == ']' || c.is_ascii_digit()).trim_end_matches('[');
+        field.rsplit('.').next().unwrap_or_default()
+    }
+
     /// Whether this place is `outer` or lies in it.
     pub(crate) fn is_within(&self, outer: &Self) -> bool {
         match self.0.strip_prefix(&outer.0) {
@@ -70,8 +76,8 @@ impl fmt::Display for Path {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broken {
     pub(crate) path: Path,
-    /// The block that contains the field, or should contain it.
-    pub(crate) block: Path,
+    /// The block that contains the field, or should contain it; `None` if the field says nothing of its block.
+    pub(crate) block: Option<Path>,
     /// The field that was probably meant, if this field is unknown.
     pub(crate) meant: Option<Path>,
 }
@@ -93,7 +99,7 @@ impl Findings {
     pub(crate) fn add(&mut self, path: &Path, message: impl Into<String>) {
         let follows = |b: &Broken| {
             path.is_within(&b.path)
-                || b.block.is_within(path)
+                || b.block.as_ref().is_some_and(|block| block.is_within(path))
                 || b.meant.as_ref().is_some_and(|m| path.is_within(m) || m.is_within(path))
         };
         let finding = Finding::new(path, message);
@@ -162,9 +168,19 @@ mod tests {
     }
 
     #[test]
+    fn the_last_field_of_a_path_is_that_of_the_list_for_an_element() {
+        let topics = Path::root().field("spec").field("topics");
+        assert_eq!(
+            [topics.last(), topics.index(10).last(), Path::root().field("kind").last()],
+            ["topics", "topics", "kind"]
+        );
+    }
+
+    #[test]
     fn what_follows_from_a_broken_field_is_left_out() {
         let block = Path::root().field("spec");
-        let broken = Broken { path: block.field("sink"), block: block.clone(), meant: Some(block.field("sinks")) };
+        let broken =
+            Broken { path: block.field("sink"), block: Some(block.clone()), meant: Some(block.field("sinks")) };
         let mut findings = Findings::beside(vec![broken]);
         findings.add(&block.field("sinks"), "there is none");
         findings.add(&block.field("steps").index(0), "leads to no sink");

@@ -1,7 +1,7 @@
 //! The document that users write, and how it becomes a [`Plan`].
 //!
-//! Text → [`document`] (every field, without its meaning) → [`lower`] → [`Plan`]. Each stage reports all of its errors
-//! at once.
+//! Text → [`document`] (every field, without its meaning) → `lower` → [`Plan`]. Each stage reports all of its errors at
+//! once.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests play the clock and draw as they like"))]
 
 mod decode;
@@ -15,14 +15,14 @@ mod lower;
 mod notices;
 mod overlay;
 pub mod places;
+mod refused;
 pub mod resource;
 mod schedule;
 
 pub use document::StreamPipeline;
 pub use editor::json_schema;
 pub use finding::Finding;
-pub use lower::lower;
-pub use notices::notices;
+pub use notices::{notices, notices_of_text};
 pub use overlay::merge;
 pub use schedule::Schedule;
 
@@ -36,7 +36,17 @@ use weir_plan::Plan;
 /// # Errors
 /// All errors, each with its path. Paths are those of the merged document.
 pub fn load(text: &str, override_text: Option<&str>) -> Result<Plan, Vec<Finding>> {
-    loaded(&read(text, override_text)?).map(|loaded| loaded.plan)
+    let loaded = loaded(&read(text, override_text)?).map(|loaded| loaded.plan);
+    loaded.map_err(|mut findings| {
+        // What is wrong with an expression may be that a comment cut it off.
+        for cut in decode::cut_by_comments(text).into_iter().filter(|cut| !cut.is_open) {
+            if findings.iter().any(|found| found.path.ends_with(&format!(".{}", cut.key))) {
+                findings.push(Finding { path: String::new(), message: cut.message });
+            }
+        }
+        findings.truncate(FINDINGS_MAX);
+        findings
+    })
 }
 
 /// The document with every default filled in and marked, as YAML that means the same.
@@ -86,7 +96,7 @@ pub fn parse_value(document: &serde_json::Value) -> Result<StreamPipeline, Vec<F
 }
 
 fn document_of(read: &Translated) -> Result<StreamPipeline, Vec<Finding>> {
-    let decoded = decode::decode(&read.document);
+    let decoded = decode::decode(&read.document, |_| Vec::new());
     match decoded.document {
         Some(document) if decoded.findings.is_empty() && read.findings.is_empty() => Ok(document),
         _ => Err(joined(read, decoded.findings)),
@@ -115,10 +125,9 @@ pub fn duration(text: &str) -> Option<std::time::Duration> {
 }
 
 fn loaded(read: &Translated) -> Result<Loaded, Vec<Finding>> {
-    let decoded = decode::decode(&read.document);
-    let lowered = decoded
-        .document
-        .map(|document| lower::lower_beside(&document, decoded.broken).map(|plan| Loaded { document, plan }));
+    let decoded = decode::decode(&read.document, refused::fields);
+    let lowered =
+        decoded.document.map(|document| lower::lower(&document, decoded.broken).map(|plan| Loaded { document, plan }));
     match lowered {
         Some(Ok(loaded)) if read.findings.is_empty() && decoded.findings.is_empty() => Ok(loaded),
         Some(Err(more)) => Err(joined(read, [decoded.findings, more].concat())),
@@ -134,12 +143,15 @@ fn joined(read: &Translated, more: Vec<Finding>) -> Vec<Finding> {
 }
 
 fn read(text: &str, override_text: Option<&str>) -> Result<Translated, Vec<Finding>> {
-    let base = decode::read_yaml(text).map(translated);
-    let Some(over) = override_text else { return base };
-    let (base, over) = match (base, decode::read_yaml(over).map(translated).map_err(of_the_override)) {
+    let base = decode::read_yaml(text);
+    let Some(over) = override_text else { return base.map(translated) };
+    let (base, over) = match (base, decode::read_yaml(over).map_err(of_the_override)) {
         (Ok(base), Ok(over)) => (base, over),
         (base, over) => return Err([base.err(), over.err()].into_iter().flatten().flatten().collect()),
     };
+    let outputs_left = former::outputs_left(&base.0, &over.0);
+    let (base, mut over) = (translated(base), translated(over));
+    over.findings.extend(outputs_left);
     let findings = overlay::check_header(&base.document, &over.document);
     if !findings.is_empty() {
         return Err(of_the_override(findings));

@@ -10,7 +10,8 @@ use weir_tests::skip::Missing;
 
 use crate::api_server::{self, ApiServer};
 
-/// The namespace of one test. It is never deleted, since the server ends with the tests.
+/// The namespace of one test, under the restricted Pod Security Standard. It is never deleted, since the server ends
+/// with the tests.
 pub struct Namespace {
     pub name: String,
     client: Client,
@@ -28,7 +29,8 @@ impl Namespace {
     /// A new namespace on this server.
     pub async fn on(server: &ApiServer) -> Self {
         let client = server.client().await;
-        let generated = json!({"metadata": {"generateName": "admit-"}});
+        let restricted = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+        let generated = json!({"metadata": {"generateName": "admit-", "labels": restricted}});
         let namespaces: Api<Kind> = Api::all(client.clone());
         let created =
             namespaces.create(&PostParams::default(), &serde_json::from_value(generated).unwrap()).await.unwrap();

@@ -3,13 +3,14 @@
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::desired::labels::{Owner, PIPELINE, REVISION};
 use crate::desired::workload::Workload;
-use crate::desired::{Desired, pod_monitor};
+use crate::desired::{Desired, Policy, pod_monitor};
 use crate::error::{Error, Result, asking};
 use crate::observed::Observed;
 use crate::ownership::is_ours;
@@ -38,7 +39,11 @@ pub async fn apply(
     writer.apply(&desired.service_account).await?;
     writer.apply(&desired.config_map).await?;
     writer.apply(&desired.service).await?;
-    writer.apply(&desired.network_policy).await?;
+    match &desired.network_policy {
+        Policy::Of(policy) => writer.apply(policy.as_ref()).await?,
+        Policy::None => delete_network_policy(writer).await?,
+        Policy::Unchanged => {}
+    }
     match &desired.workload {
         Workload::Deployment(deployment) => {
             writer.apply(deployment.as_ref()).await?;
@@ -73,6 +78,14 @@ async fn apply_monitor(writer: Writer<'_>, monitor: &DynamicObject) -> Result<()
             Ok(())
         }
         applied => applied,
+    }
+}
+
+async fn delete_network_policy(writer: Writer<'_>) -> Result<()> {
+    let policies = writer.api::<NetworkPolicy>();
+    match asking("get the NetworkPolicy", policies.get_metadata_opt(&writer.owner.name)).await? {
+        Some(found) if is_ours(&found.metadata, writer.owner) => writer.delete::<NetworkPolicy>(&found.metadata).await,
+        _ => Ok(()),
     }
 }
 

@@ -1,5 +1,4 @@
-//! The triggers of a reconcile: a changed spec, a changed object of the pipeline, a changed Secret that it mounts, and
-//! time.
+//! The triggers of a reconcile: a changed spec, a changed object of the pipeline, and time.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{Api, PartialObjectMeta};
 use kube::core::NamespaceResourceScope;
@@ -26,7 +25,6 @@ use crate::context::Context;
 use crate::desired::labels::PIPELINE;
 use crate::error::{Cause, Error};
 use crate::health::Health;
-use crate::inputs::secret_keys;
 use crate::reconcile::reconcile;
 
 /// How many reconciles run at the same time. Each spends most of its time waiting for the API server.
@@ -73,9 +71,8 @@ pub async fn run(
         .inspect_ok(gone)
         .applied_objects()
         .predicate_filter(predicates::generation, Default::default());
-    let by_secret = store.clone();
     let (seen, metrics) = (store.clone(), Arc::clone(&context.metrics));
-    let controller = Controller::for_stream(pipelines, store.clone())
+    let controller = Controller::for_stream(pipelines, store)
         .with_config(controller::Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY))
         .watches_stream(ours::<Deployment>(scope, &context), pipeline_of)
         .watches_stream(ours::<Job>(scope, &context), pipeline_of)
@@ -85,7 +82,6 @@ pub async fn run(
         .watches_stream(ours::<Service>(scope, &context), pipeline_of)
         .watches_stream(ours::<ServiceAccount>(scope, &context), pipeline_of)
         .watches_stream(ours::<NetworkPolicy>(scope, &context), pipeline_of)
-        .watches_stream(secrets(scope, &context, store), move |secret| users_of(&by_secret, &secret))
         .graceful_shutdown_on(stop)
         .run(reconcile, on_error, context)
         .for_each(|result| {
@@ -126,38 +122,16 @@ where
         + Send
         + 'static,
 {
-    changes(scope, context, watcher::Config::default().labels(PIPELINE), |object| {
-        pipeline_of(object.clone()).into_iter().collect()
-    })
-}
-
-fn secrets(scope: &Scope, context: &Context, pipelines: Store<StreamPipeline>) -> Changes<Secret> {
-    changes(scope, context, watcher::Config::default(), move |secret| users_of(&pipelines, secret))
-}
-
-fn changes<K>(
-    scope: &Scope,
-    context: &Context,
-    config: watcher::Config,
-    pipelines: impl Fn(&PartialObjectMeta<K>) -> Vec<ObjectRef<StreamPipeline>> + Send + 'static,
-) -> Changes<K>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug
-        + Send
-        + 'static,
-{
     let looks = Arc::clone(&context.looks);
     let note = move |event: &watcher::Event<PartialObjectMeta<K>>| match event {
         // A new list does not show which objects were deleted in the meantime.
         watcher::Event::Init => looks.touch_all(),
         watcher::Event::InitDone => {}
         watcher::Event::Apply(object) | watcher::Event::InitApply(object) | watcher::Event::Delete(object) => {
-            pipelines(object).iter().for_each(|pipeline| looks.touch(pipeline));
+            pipeline_of(object.clone()).iter().for_each(|pipeline| looks.touch(pipeline));
         }
     };
+    let config = watcher::Config::default().labels(PIPELINE);
     watcher(scope.api::<PartialObjectMeta<K>>(&context.client), config).inspect_ok(note).touched_objects().boxed()
 }
 
@@ -188,13 +162,4 @@ fn on_error(pipeline: Arc<StreamPipeline>, error: &Error, context: Arc<Context>)
 fn pipeline_of<K: Resource>(object: PartialObjectMeta<K>) -> Option<ObjectRef<StreamPipeline>> {
     let name = object.metadata.labels.as_ref()?.get(PIPELINE)?;
     Some(ObjectRef::new(name).within(object.metadata.namespace.as_deref()?))
-}
-
-/// The pipelines that mount a Secret.
-fn users_of(pipelines: &Store<StreamPipeline>, secret: &PartialObjectMeta<Secret>) -> Vec<ObjectRef<StreamPipeline>> {
-    let (name, namespace) = (secret.name_any(), secret.namespace());
-    let uses = |p: &&Arc<StreamPipeline>| {
-        p.namespace() == namespace && secret_keys(&p.spec).iter().any(|(secret, _)| *secret == name)
-    };
-    pipelines.state().iter().filter(uses).map(|p| ObjectRef::from_obj(p.as_ref())).collect()
 }

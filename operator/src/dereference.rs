@@ -8,15 +8,14 @@ use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Resource;
 use kube::api::{Api, ListParams};
 use weir_crds::resource::StreamPipeline;
-use xxhash_rust::xxh3::Xxh3;
 
 use crate::context::Context;
 use crate::desired::labels::{Owner, PIPELINE};
 use crate::error::{Result, asking};
-use crate::inputs::secret_keys;
 use crate::observed::Observed;
 use crate::ownership::{controller_uid, is_ours};
 use crate::revision::Revision;
+use crate::secrets::{Found, secret_keys};
 
 /// Reads all objects of a pipeline.
 ///
@@ -50,10 +49,8 @@ pub async fn observe(context: &Context, pipeline: &StreamPipeline, owner: &Owner
     let makers = makers(context, owner, deployment.as_ref(), &jobs, &pods.items).await?;
     let (pods, stray_pods) =
         pods.items.into_iter().partition(|pod| controller_uid(&pod.metadata).is_some_and(|uid| makers.contains(uid)));
-    let (secrets, secrets_hash) = secrets(context, pipeline, owner).await?;
     Ok(Observed {
-        secrets,
-        secrets_hash,
+        secrets: read_secrets(context, pipeline, owner).await?,
         revisions: readable,
         unreadable,
         last_revision: pipeline
@@ -89,23 +86,25 @@ async fn makers(
     Ok(makers)
 }
 
-type SecretKeys = BTreeMap<String, Option<BTreeSet<String>>>;
-
-async fn secrets(context: &Context, pipeline: &StreamPipeline, owner: &Owner) -> Result<(SecretKeys, String)> {
+/// Reads the Secrets to which the spec refers. Their values are dropped at once.
+///
+/// # Errors
+/// If the API server does not answer.
+pub async fn read_secrets(
+    context: &Context,
+    pipeline: &StreamPipeline,
+    owner: &Owner,
+) -> Result<BTreeMap<String, Option<Found>>> {
     let api = Api::<Secret>::namespaced(context.client.clone(), &owner.namespace);
-    let names: BTreeSet<String> = secret_keys(&pipeline.spec).into_iter().map(|(name, _)| name).collect();
-    let mut found = BTreeMap::new();
-    let mut hash = Xxh3::new();
-    for name in names {
+    let mut all = BTreeMap::new();
+    for name in secret_keys(&pipeline.spec).into_keys() {
         let secret = asking(format!("get Secret {name}"), api.get_opt(&name)).await?;
-        let data = secret.map(|s| s.data.unwrap_or_default());
-        for (key, value) in data.iter().flatten() {
-            for part in [name.as_bytes(), key.as_bytes(), &value.0] {
-                hash.update(&(part.len() as u64).to_le_bytes());
-                hash.update(part);
-            }
-        }
-        found.insert(name, data.map(|d| d.into_keys().collect()));
+        let found = secret.map(|secret| Found {
+            version: secret.metadata.resource_version.unwrap_or_default(),
+            keys: secret.data.into_iter().flatten().map(|(key, _)| key).collect(),
+            labels: secret.metadata.labels.unwrap_or_default(),
+        });
+        all.insert(name, found);
     }
-    Ok((found, format!("{:016x}", hash.digest())))
+    Ok(all)
 }

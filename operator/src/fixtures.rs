@@ -1,7 +1,7 @@
 //! Fixtures for tests of pure decisions: the rides pipeline, and clusters in given states.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -13,17 +13,24 @@ use weir_crds::resource::{Reason, StreamPipeline};
 
 use crate::desired::labels::Owner;
 use crate::desired::workload::Workload;
-use crate::desired::{Run, Running, build};
+use crate::desired::{Access, Run, Running, build};
 use crate::observed::Observed;
 use crate::observed::current;
 use crate::planner::read;
 use crate::refusal::Refusal;
 use crate::revision::Revision;
-use crate::settings::Settings;
+use crate::secrets::Found;
+use crate::settings::{Settings, Users};
 use crate::verdict::{Readings, Verdict, judge};
 
 pub fn settings() -> Settings {
-    Settings { runtime_image: "registry.example:5000/weir:1.0.0".into(), pod_monitor_labels: BTreeMap::new() }
+    Settings {
+        runtime_image: "registry.example:5000/weir:1.0.0".into(),
+        pod_monitor_labels: BTreeMap::new(),
+        users: Users::OfImage,
+        secret_labels: BTreeMap::new(),
+        ingress_from: None,
+    }
 }
 
 /// `examples/rides.yaml` as the API server would return it.
@@ -62,8 +69,12 @@ pub fn owner() -> Owner {
 
 /// A cluster that has only the Secret that the rides pipeline needs.
 pub fn empty_cluster() -> Observed {
-    let keys: BTreeSet<String> = ["accessKeyId", "secretAccessKey"].map(str::to_owned).into();
-    Observed { secrets: [("lake".to_owned(), Some(keys))].into(), secrets_hash: "s1".into(), ..Observed::default() }
+    let lake = Found {
+        version: "s1".into(),
+        keys: ["accessKeyId", "secretAccessKey"].map(str::to_owned).into(),
+        labels: BTreeMap::new(),
+    };
+    Observed { secrets: [("lake".to_owned(), Some(lake))].into(), ..Observed::default() }
 }
 
 pub fn verdict(pipeline: &StreamPipeline, observed: &Observed) -> Verdict {
@@ -95,7 +106,7 @@ pub fn cluster_running(pipeline: &StreamPipeline) -> Observed {
 }
 
 fn deployment(revision: &Revision) -> Deployment {
-    let running = Running { replicas: 1, secrets_hash: "s1".into(), run: Run::Endless };
+    let running = Running { replicas: 1, secrets: "lake=s1".into(), run: Run::Endless, access: Access::Unchanged };
     let Workload::Deployment(mut deployment) = build(&owner(), revision, &running, &settings()).workload else {
         panic!("a Job")
     };

@@ -8,9 +8,11 @@ use weir_crds::document::{PodTemplate, Resources, Spec};
 use weir_crds::resource::StreamPipeline;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::secrets::secret_keys;
+
 /// Fields of the spec that the runtime does not read. The pods' own settings are in other inputs.
-const NOT_FOR_PODS: [&str; 7] =
-    ["suspend", "replicas", "deletionPolicy", "image", "runtimeVersion", "resources", "podTemplate"];
+const NOT_FOR_PODS: [&str; 8] =
+    ["suspend", "replicas", "deletionPolicy", "image", "runtimeVersion", "resources", "podTemplate", "networkPolicy"];
 
 /// The most bytes of a document's text with indentation. Longer documents are written without spaces.
 const PRETTY_BYTES_MAX: usize = 256 << 10;
@@ -26,7 +28,7 @@ pub struct Inputs {
     /// again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub image_is_given: bool,
-    /// The Secrets to mount.
+    /// The Secrets that the document names. Their keys are read from the document.
     pub secrets: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
@@ -46,7 +48,7 @@ impl Inputs {
             document_text: text_of(&document),
             image,
             image_is_given: spec.image.is_some() || spec.runtime_version.is_some(),
-            secrets: secret_keys(&pipeline.spec).into_iter().map(|(secret, _)| secret).collect(),
+            secrets: secret_keys(&pipeline.spec).into_keys().collect(),
             resources: spec.resources.clone(),
             pod_template: spec.pod_template.clone(),
         }
@@ -70,35 +72,4 @@ impl Inputs {
 fn text_of(document: &Value) -> String {
     let pretty = serde_json::to_string_pretty(document).unwrap_or_default();
     if pretty.len() <= PRETTY_BYTES_MAX { pretty } else { document.to_string() }
-}
-
-/// All Secrets that a spec refers to, with the keys that must exist. A field refers to a Secret if its name is
-/// `secretRef` or ends with `SecretRef`.
-#[must_use]
-pub fn secret_keys(spec: &Value) -> BTreeSet<(String, String)> {
-    let mut found = BTreeSet::new();
-    collect_secrets(spec, &mut found);
-    found
-}
-
-/// The required keys for `credentialsSecretRef`, which does not name any.
-const CREDENTIAL_KEYS: [&str; 2] = ["accessKeyId", "secretAccessKey"];
-
-fn collect_secrets(value: &Value, found: &mut BTreeSet<(String, String)>) {
-    match value {
-        Value::Object(fields) => {
-            for (field, inner) in fields {
-                let name = inner.get("name").and_then(Value::as_str);
-                match name.filter(|_| field == "secretRef" || field.ends_with("SecretRef")) {
-                    Some(secret) => match inner.get("key").and_then(Value::as_str) {
-                        Some(key) => found.extend([(secret.to_owned(), key.to_owned())]),
-                        None => found.extend(CREDENTIAL_KEYS.map(|key| (secret.to_owned(), key.to_owned()))),
-                    },
-                    None => collect_secrets(inner, found),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect_secrets(item, found)),
-        _ => {}
-    }
 }

@@ -38,6 +38,7 @@ pub mod refusal;
 pub mod revision;
 pub mod rollback;
 pub mod runs;
+pub mod secrets;
 pub mod settings;
 pub mod status;
 pub mod verdict;

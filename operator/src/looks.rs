@@ -15,8 +15,8 @@ use crate::clock::steady;
 use crate::desired::Running;
 use crate::observed::Observed;
 
-/// How often a full look is due. It notices changes that no watch reports: of PodMonitors, and of other owners' objects
-/// that were in the way.
+/// How often a full look is due. It notices changes that no watch reports: of PodMonitors, of Secrets, and of
+/// other owners' objects that were in the way.
 const FULL_LOOK_EVERY: Duration = Duration::from_secs(300);
 /// The wait after the first failure. Each further failure doubles it.
 const RETRY_MIN: Duration = Duration::from_secs(5);
@@ -27,10 +27,12 @@ const RETRY_MAX: Duration = Duration::from_secs(300);
 pub struct Look {
     pub observed: Arc<Observed>,
     pub applied: Option<Applied>,
+    /// Whether the Secrets are to be read again even though nothing else has changed.
+    pub secrets_may_help: bool,
 }
 
 /// What a reconcile has applied. As long as nothing has changed, applying it again would have no effect.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Applied {
     pub revision: String,
     pub running: Running,
@@ -83,8 +85,9 @@ impl Looks {
     pub fn last(&self, pipeline: &StreamPipeline) -> (Begun, Option<Look>) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.entry(ObjectRef::from_obj(pipeline)).or_default();
-        let look = entry.look.as_ref().filter(|(of, at, _)| *of == Identity::of(pipeline) && is_recent(*at, steady()));
-        (Begun(entry.changes), look.map(|(_, _, look)| look.clone()))
+        // A look that is no longer true must not be in the way of the next one.
+        entry.look.take_if(|(of, at, _)| *of != Identity::of(pipeline) || !is_recent(*at, steady()));
+        (Begun(entry.changes), entry.look.as_ref().map(|(_, _, look)| look.clone()))
     }
 
     /// Keeps a completed look, unless something has changed since it began.
@@ -128,7 +131,7 @@ mod tests {
     use crate::fixtures::{rides, rides_with};
 
     fn look() -> Look {
-        Look { observed: Arc::default(), applied: None }
+        Look { observed: Arc::default(), applied: None, secrets_may_help: false }
     }
 
     fn is_known(looks: &Looks, pipeline: &StreamPipeline) -> bool {
@@ -142,7 +145,11 @@ mod tests {
         assert!(none.is_none());
         looks.keep(&rides, begun, look());
         assert!(is_known(&looks, &rides));
-        assert!(!is_known(&looks, &rides_with("/suspend", true.into())), "another generation");
+        let suspended = rides_with("/suspend", true.into());
+        let (begun, none) = looks.last(&suspended);
+        assert!(none.is_none(), "another generation");
+        looks.keep(&suspended, begun, look());
+        assert!(is_known(&looks, &suspended));
 
         let (begun, _) = looks.last(&rides);
         looks.touch(&ObjectRef::from_obj(&rides));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use futures::future::join_all;
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector;
@@ -20,7 +21,7 @@ use weir_operator::health::Health;
 use weir_operator::leader::{Candidate, Lease};
 use weir_operator::metrics::Metrics;
 use weir_operator::progress::ProgressReader;
-use weir_operator::settings::Settings;
+use weir_operator::settings::{Settings, Users};
 
 /// How long running reconciles may take after the signal to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -54,6 +55,16 @@ struct RunArgs {
     /// PodMonitors are created only in clusters that have this kind.
     #[arg(long = "pod-monitor-label", value_name = "KEY=VALUE", value_parser = label)]
     pod_monitor_labels: Vec<(String, String)>,
+    /// A label that a Secret must have so that pipelines may use it; may be repeated.
+    #[arg(long = "secret-label", value_name = "KEY=VALUE", value_parser = label)]
+    secret_labels: Vec<(String, String)>,
+    /// Pods of pipelines ask for no user id: the platform assigns one, as OpenShift does.
+    #[arg(long)]
+    assigned_users: bool,
+    /// Who may reach the HTTP port of pipelines, besides whom their documents name: a JSON list of peers as in a
+    /// NetworkPolicy. By default everyone.
+    #[arg(long, value_name = "JSON", value_parser = peers)]
+    ingress_from: Option<Peers>,
     /// The namespace of the Lease for leader election.
     #[arg(long, value_name = "NAMESPACE", default_value = "default")]
     leader_election_namespace: String,
@@ -109,12 +120,11 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
     };
     health.elected(scopes.len());
     let reporter = Reporter { controller: "weir-operator".to_owned(), instance: Some(args.identity.clone()) };
-    let pod_monitor_labels = args.pod_monitor_labels.iter().cloned().collect();
     let (stores, writers): (Vec<_>, Vec<_>) = scopes.iter().map(|_| reflector::store()).unzip();
     let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         client,
-        settings: Settings { runtime_image: args.runtime_image.clone(), pod_monitor_labels },
+        settings: settings(&args),
         progress: ProgressReader::new()?,
         metrics,
         planner: Arc::default(),
@@ -143,6 +153,24 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
     candidate.release().await;
     Ok(ExitCode::SUCCESS)
+}
+
+fn settings(args: &RunArgs) -> Settings {
+    Settings {
+        runtime_image: args.runtime_image.clone(),
+        pod_monitor_labels: args.pod_monitor_labels.iter().cloned().collect(),
+        secret_labels: args.secret_labels.iter().cloned().collect(),
+        users: if args.assigned_users { Users::Assigned } else { Users::OfImage },
+        ingress_from: args.ingress_from.as_ref().map(|peers| peers.0.clone()),
+    }
+}
+
+/// A newtype, since clap takes a `Vec` for an argument that may be repeated.
+#[derive(Debug, Clone)]
+struct Peers(Vec<NetworkPolicyPeer>);
+
+fn peers(text: &str) -> Result<Peers, String> {
+    serde_json::from_str(text).map(Peers).map_err(|e| format!("found `{text}`: write a JSON list of peers: {e}"))
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

@@ -34,7 +34,7 @@ pub struct Failed {
     pub reason: String,
     /// The runtime's last sentence.
     pub message: String,
-    /// The hash of the Secrets that the pod had. With other Secrets, the revision is tried again.
+    /// The versions of the Secrets that the pod had. With other versions, the revision is tried again.
     pub secrets: String,
 }
 
@@ -83,7 +83,7 @@ mod tests {
         let failed = Failed {
             reason: "ConfigError".into(),
             message: "the bucket `a` \"is\" not there".into(),
-            secrets: "s1".into(),
+            secrets: "lake=s1".into(),
         };
         for marks in [
             Marks::default(),

@@ -1,6 +1,6 @@
 //! What the cluster holds of a pipeline, and which revision of it runs. Pure: [`crate::dereference`] reads it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
@@ -9,14 +9,13 @@ use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use crate::claims::Conflict;
 use crate::desired::labels::REVISION;
 use crate::revision::Revision;
+use crate::secrets::Found;
 
 /// The objects of a pipeline. An object that has the pipeline's name or label but does not belong to it is left out.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
-    /// The keys of each Secret to which the spec refers; `None` if the Secret does not exist.
-    pub secrets: BTreeMap<String, Option<BTreeSet<String>>>,
-    /// A hash of the Secrets' content.
-    pub secrets_hash: String,
+    /// The Secrets to which the spec refers; `None` if the Secret does not exist.
+    pub secrets: BTreeMap<String, Option<Found>>,
     pub revisions: Vec<Revision>,
     /// The names of revisions that a newer operator has written, each with the error on reading it.
     pub unreadable: BTreeMap<String, String>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use serde_json::json;
 use weir_crds::places::{Place, places};
@@ -18,17 +18,18 @@ use crate::apply;
 use crate::claims::{Conflict, places_of};
 use crate::context::{Context, FIELD_MANAGER};
 use crate::deletion;
-use crate::dereference::observe;
+use crate::dereference::{observe, read_secrets};
 use crate::desired::labels::Owner;
-use crate::desired::{Run, Running, build};
+use crate::desired::{Access, Run, Running, build};
 use crate::error::{Cause, Error, Result, asking};
 use crate::events::tell;
-use crate::looks::{Applied, Look};
+use crate::looks::{Applied, Begun, Look};
 use crate::observed::{Current, Observed, current};
 use crate::planner::words;
 use crate::revision::Revision;
 use crate::rollback;
 use crate::runs::{self, Runs};
+use crate::secrets;
 use crate::status::{Facts, events, interrupted, reachable_ip, status};
 use crate::verdict::{Readings, Verdict, judge};
 use crate::write::Writer;
@@ -76,7 +77,7 @@ enum Looked {
 
 async fn look(pipeline: &StreamPipeline, context: &Context) -> Result<Looked> {
     let owner = owner(pipeline)?;
-    let (begun, last) = context.looks.last(pipeline);
+    let (begun, last) = last_look(context, pipeline, &owner).await?;
     let (mut observed, applied) = match last.filter(|_| pipeline.metadata.deletion_timestamp.is_none()) {
         Some(last) => (last.observed, last.applied),
         None => {
@@ -107,10 +108,10 @@ async fn look(pipeline: &StreamPipeline, context: &Context) -> Result<Looked> {
         .target
         .as_ref()
         .and_then(|target| runs::decide(pipeline, &owner, target, &observed.jobs, verdict.suspend, now.0));
-    let wanted = verdict
-        .target
-        .as_ref()
-        .map(|target| Applied { revision: target.name.clone(), running: running(&verdict, &observed, runs.as_ref()) });
+    let wanted = verdict.target.as_ref().map(|target| Applied {
+        revision: target.name.clone(),
+        running: running(&verdict, &readings, &observed, runs.as_ref()),
+    });
     let failure = match (&verdict.target, &wanted) {
         (Some(target), Some(wanted)) if applied.as_ref() != Some(wanted) => {
             bring(context, &owner, target, wanted, &observed).await.err()
@@ -144,7 +145,8 @@ async fn look(pipeline: &StreamPipeline, context: &Context) -> Result<Looked> {
     if let Some(failure) = failure {
         return Ok(Looked::Failed(failure));
     }
-    context.looks.keep(pipeline, begun, Look { observed, applied: wanted });
+    let secrets_may_help = secrets::may_help(&verdict, &observed);
+    context.looks.keep(pipeline, begun, Look { observed, applied: wanted, secrets_may_help });
     let settled = found.conditions.iter().all(|c| c.type_ != "Reconciling" || c.status == Severity::False.as_str());
     let poll = if settled { POLL } else { POLL_CHANGING };
     // The end of the current run triggers a reconcile, so a run that waits for it needs no timer.
@@ -153,6 +155,21 @@ async fn look(pipeline: &StreamPipeline, context: &Context) -> Result<Looked> {
         .and_then(|at| Duration::try_from(at.duration_since(now.0)).ok())
         .filter(|due| !due.is_zero());
     Ok(Looked::Done(Action::requeue(due.map_or(poll, |due| due.min(poll)))))
+}
+
+/// The last look, if nothing has changed since. Secrets are not watched: they are read again only while another version
+/// of them may help.
+async fn last_look(context: &Context, pipeline: &StreamPipeline, owner: &Owner) -> Result<(Begun, Option<Look>)> {
+    let (begun, last) = context.looks.last(pipeline);
+    match &last {
+        Some(look)
+            if look.secrets_may_help && read_secrets(context, pipeline, owner).await? != look.observed.secrets =>
+        {
+            context.looks.touch(&ObjectRef::from_obj(pipeline));
+            Ok(context.looks.last(pipeline))
+        }
+        _ => Ok((begun, last)),
+    }
 }
 
 async fn bring(
@@ -215,19 +232,17 @@ fn owner(pipeline: &StreamPipeline) -> Result<Owner> {
     }
 }
 
-fn running(verdict: &Verdict, observed: &Observed, runs: Option<&Runs>) -> Running {
-    let secrets_hash = match &verdict.refusal {
-        None => observed.secrets_hash.clone(),
-        // The Secrets of a refused spec do not concern the running pods, which are left alone.
-        Some(_) => running_secrets_hash(observed).unwrap_or_else(|| observed.secrets_hash.clone()),
-    };
+fn running(verdict: &Verdict, readings: &Readings, observed: &Observed, runs: Option<&Runs>) -> Running {
     let run = runs.map_or(Run::Endless, Runs::to_run);
-    Running { replicas: i32::from(!verdict.suspend), secrets_hash, run }
-}
-
-fn running_secrets_hash(observed: &Observed) -> Option<String> {
-    let template = observed.deployment.as_ref()?.spec.as_ref()?.template.metadata.as_ref()?;
-    template.annotations.as_ref()?.get(crate::desired::labels::SECRETS).cloned()
+    Running {
+        replicas: i32::from(!verdict.suspend),
+        secrets: secrets::versions_for_pods(verdict, observed),
+        run,
+        access: match &readings.spec {
+            Ok(reading) if verdict.refusal.is_none() => Access::of(reading.spec.network_policy.as_ref()),
+            _ => Access::Unchanged,
+        },
+    }
 }
 
 async fn write_status(context: &Context, pipeline: &StreamPipeline, owner: &Owner, now: &Status) -> Result<()> {

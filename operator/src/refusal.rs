@@ -17,7 +17,11 @@ impl Refusal {
     pub fn is_invalid(&self) -> bool {
         matches!(
             self.reason,
-            Reason::InvalidDocument | Reason::SecretMissing | Reason::CheckpointInUse | Reason::TableInUse
+            Reason::InvalidDocument
+                | Reason::SecretMissing
+                | Reason::SecretNotAllowed
+                | Reason::CheckpointInUse
+                | Reason::TableInUse
         )
     }
 }

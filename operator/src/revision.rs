@@ -16,6 +16,7 @@ use crate::desired::labels::Owner;
 use crate::desired::pod;
 use crate::inputs::Inputs;
 use crate::marks::Marks;
+use crate::settings::Users;
 
 /// An accepted document with everything that its pods need.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +44,7 @@ struct Data {
 impl Revision {
     /// The revision for these inputs: an existing one, which becomes the newest, or a new one.
     #[must_use]
-    pub fn of(owner: &Owner, inputs: Inputs, generation: i64, there: &[Self]) -> Self {
+    pub fn of(owner: &Owner, inputs: Inputs, users: Users, generation: i64, there: &[Self]) -> Self {
         let name = format!("{}-{}", owner.name, inputs.hash());
         let newest = |others: &mut dyn Iterator<Item = &Self>| others.map(|r| r.number).max().unwrap_or(0);
         if let Some(same) = there.iter().find(|r| r.name == name && r.inputs == inputs) {
@@ -51,7 +52,7 @@ impl Revision {
             return Self { number: if same.number > others { same.number } else { others + 1 }, ..same.clone() };
         }
         let number = newest(&mut there.iter()) + 1;
-        let template = pod::template(owner, &inputs, &name, &name);
+        let template = pod::template(owner, &inputs, users, &name, &name);
         Self { name, number, generation, inputs, template, marks: Marks::default() }
     }
 

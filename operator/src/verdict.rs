@@ -14,13 +14,14 @@ use weir_plan::compat;
 use crate::desired::labels::{Owner, SECRETS};
 use crate::desired::pod::CONTAINER;
 use crate::desired::workload::{Workload, workload};
-use crate::desired::{Run, Running};
-use crate::inputs::{Inputs, secret_keys};
+use crate::desired::{Access, Run, Running};
+use crate::inputs::Inputs;
 use crate::observed::{Current, Observed, current, deployed_template};
 use crate::planner::{Outcome, Reading};
 use crate::refusal::Refusal;
 use crate::revision::Revision;
 use crate::rollback;
+use crate::secrets;
 use crate::settings::Settings;
 use crate::write::was_applied;
 
@@ -103,7 +104,12 @@ fn lost_template(owner: &Owner, target: &Revision, deployed: &PodTemplateSpec, o
     let annotation = |key: &str| deployed.metadata.as_ref()?.annotations.as_ref()?.get(key).cloned();
     let is_what_was_applied = |there: &Deployment| {
         let replicas = there.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1);
-        let running = Running { replicas, secrets_hash: annotation(SECRETS).unwrap_or_default(), run: Run::Endless };
+        let running = Running {
+            replicas,
+            secrets: annotation(SECRETS).unwrap_or_default(),
+            run: Run::Endless,
+            access: Access::Unchanged,
+        };
         matches!(workload(owner, target, &running), Workload::Deployment(built) if was_applied(&built, there))
     };
     if observed.deployment.as_ref().is_some_and(is_what_was_applied) {
@@ -142,7 +148,7 @@ fn accept(
     if let Some(conflict) = &observed.conflict {
         return Err(conflict.refusal());
     }
-    check_secrets(pipeline, observed)?;
+    secrets::check(&pipeline.spec, &observed.secrets, &settings.secret_labels)?;
     let inputs = Inputs::of(pipeline, &reading.spec, image(pipeline, settings, observed, current));
     if inputs.document_text.len() > DOCUMENT_BYTES_MAX {
         let message = format!(
@@ -153,8 +159,8 @@ fn accept(
         return Err(Refusal { reason: Reason::InvalidDocument, message });
     }
     let generation = pipeline.metadata.generation.unwrap_or(0);
-    let revision = Revision::of(owner, inputs, generation, &observed.revisions);
-    if let Some(failed) = revision.marks.failed_with(&observed.secrets_hash)
+    let revision = Revision::of(owner, inputs, settings.users, generation, &observed.revisions);
+    if let Some(failed) = revision.marks.failed_with(&secrets::versions(&observed.secrets))
         && let Some(standing) = rollback::standing(observed).filter(|standing| standing.name != revision.name)
     {
         return Err(rollback::refusal(&revision, failed, standing));
@@ -196,26 +202,6 @@ fn repository(image: &str) -> &str {
         // A colon before a slash belongs to the registry's port.
         Some((repository, tag)) if !tag.contains('/') => repository,
         _ => image,
-    }
-}
-
-fn check_secrets(pipeline: &StreamPipeline, observed: &Observed) -> Result<(), Refusal> {
-    let missing = secret_keys(&pipeline.spec).into_iter().filter_map(|(name, key)| match observed.secrets.get(&name) {
-        Some(Some(keys)) if keys.contains(&key) => None,
-        Some(Some(keys)) => {
-            let keys = keys.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            Some(format!(
-                "the Secret `{name}` has no key `{key}`: it has {}",
-                if keys.is_empty() { "none" } else { &keys }
-            ))
-        }
-        _ => Some(format!("there is no Secret `{name}` in this namespace: create it with the key `{key}`")),
-    });
-    let missing: Vec<_> = missing.collect();
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(Refusal { reason: Reason::SecretMissing, message: missing.join("\n") })
     }
 }
 

@@ -184,7 +184,7 @@ impl Call {
     }
 
     /// The state fields that every version keeps.
-    pub fn first_state(&self) -> &[FieldRef] {
+    pub(crate) fn first_state(&self) -> &[FieldRef] {
         &self.state_fields[..self.state_fields.len() - self.added_state]
     }
 }

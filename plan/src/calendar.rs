@@ -7,11 +7,11 @@
 //! (`runtime/decode/src/json/date.rs`).
 
 pub const US_PER_SECOND: i64 = 1_000_000;
-pub const US_PER_DAY: i64 = 86_400 * US_PER_SECOND;
+pub(crate) const US_PER_DAY: i64 = 86_400 * US_PER_SECOND;
 
 /// An instant as calendar fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Civil {
+pub(crate) struct Civil {
     /// The astronomical year: 0 is 1 BC.
     pub year: i64,
     /// From 1 to 12.
@@ -65,7 +65,7 @@ impl Date {
 
 impl Civil {
     #[must_use]
-    pub fn from_us(time_us: i64) -> Self {
+    pub(crate) fn from_us(time_us: i64) -> Self {
         let days = time_us.div_euclid(US_PER_DAY);
         let of_day_us = time_us.rem_euclid(US_PER_DAY);
         let seconds = of_day_us / US_PER_SECOND;
@@ -87,7 +87,7 @@ impl Civil {
 /// Midnight at the start of a day, in µs since 1970-01-01T00:00:00Z. A `day` beyond the end of its month counts on into
 /// the next month. `None` if i64 can't hold the result. Computed by Howard Hinnant's `days_from_civil`.
 #[must_use]
-pub fn midnight_us(year: i64, month: u32, day: u32) -> Option<i64> {
+pub(crate) fn midnight_us(year: i64, month: u32, day: u32) -> Option<i64> {
     let march_year = if month > 2 { year } else { year - 1 };
     let era = march_year.div_euclid(400);
     let year_of_era = march_year.rem_euclid(400);
@@ -98,7 +98,7 @@ pub fn midnight_us(year: i64, month: u32, day: u32) -> Option<i64> {
 }
 
 #[must_use]
-pub fn days_in_month(year: i64, month: u32) -> u32 {
+pub(crate) fn days_in_month(year: i64, month: u32) -> u32 {
     match month {
         2 if is_leap(year) => 29,
         2 => 28,

@@ -8,7 +8,7 @@
 //! At run time nothing is silently wrong. These are errors, in constants too: a cast that fails (`try_cast` gives null
 //! instead), division of integers by zero, overflow of integers, and a decimal with more digits than its type holds.
 //! DataFusion's default kernels wrap around; compiled expressions use its checked kernels and check the remaining cases
-//! themselves (`checked`). A value that an expression computes has at most [`VALUE_BYTES_MAX`] bytes. A panic in a
+//! themselves (`checked`). A value that an expression computes has at most `VALUE_BYTES_MAX` bytes. A panic in a
 //! function is an error of the rows that it was called with.
 
 mod bind;
@@ -17,14 +17,19 @@ mod canonical;
 mod checked;
 mod context;
 mod dialect;
+mod fields;
 mod floats;
 mod habits;
 mod message;
+mod methods;
 mod mistyped;
 mod nesting;
 mod nulls;
+mod operands;
 mod parse;
+mod quotes;
 mod signature;
+mod signs;
 mod slips;
 mod stack;
 mod syntax;
@@ -99,9 +104,12 @@ pub fn compile_all(expressions: &[(&str, &str)], schema: &SchemaRef) -> Vec<Resu
 }
 
 fn compile_with(binder: &Binder, sql: &str, name: &str) -> Result<ScalarExpr, ExprError> {
-    let expr = binder.plan(sql)?;
-    refuse_aggregates(&expr)?;
-    binder.scalar(expr, sql, name)
+    let compiled = || {
+        let planned = binder.plan(sql)?;
+        refuse_aggregates(&planned)?;
+        binder.scalar(planned, sql, name)
+    };
+    compiled().map_err(|why| binder.advised(why, sql))
 }
 
 /// Checks what can be checked without the columns: whether an expression parses, and whether its functions exist.
@@ -115,21 +123,17 @@ pub fn check_syntax(sql: &str) -> Result<(), ExprError> {
 /// Compiles a condition. Null counts as false, as in SQL's WHERE.
 ///
 /// # Errors
-/// Those of [`compile`], and an expression that is not boolean.
+/// Those of [`compile`], an expression that is not boolean, and one that is null for every row.
 pub fn compile_predicate(sql: &str, schema: &SchemaRef) -> Result<ScalarExpr, ExprError> {
-    let predicate = compile(sql, schema, "condition")?;
-    refuse_other_than_boolean(predicate.field.data_type())?;
-    Ok(predicate)
-}
-
-pub(crate) fn refuse_other_than_boolean(found: &DataType) -> Result<(), ExprError> {
-    match found {
-        DataType::Boolean => Ok(()),
-        other => Err(ExprError(format!(
-            "a condition must be a boolean, and this is a {}: compare it, as in `price > 0`",
-            message::type_name(other)
-        ))),
-    }
+    stack::with_room(|| {
+        let binder = Binder::new(schema)?;
+        let compiled = || {
+            let planned = binder.plan(sql)?;
+            refuse_aggregates(&planned)?;
+            binder.compiled(binder.condition(planned)?, sql, "condition")
+        };
+        compiled().map_err(|why| binder.advised(why, sql))
+    })?
 }
 
 impl ScalarExpr {

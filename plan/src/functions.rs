@@ -6,6 +6,7 @@ mod date_bin;
 mod date_format;
 mod date_trunc;
 mod datetime_pattern;
+mod datetime_text;
 mod to_date;
 mod to_timestamp;
 mod to_unixtime;

@@ -8,7 +8,7 @@ pub mod calendar;
 pub mod compat;
 pub mod expr;
 pub mod floats;
-pub mod functions;
+mod functions;
 pub mod ids;
 pub mod key_group;
 pub mod metadata;

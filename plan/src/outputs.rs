@@ -54,11 +54,11 @@ impl fmt::Display for Output {
 }
 
 /// The event time of a late row.
-pub const LATE_EVENT_TIME: &str = "event_time";
+pub(crate) const LATE_EVENT_TIME: &str = "event_time";
 /// The watermark that had closed the row's window.
-pub const LATE_WATERMARK: &str = "watermark";
+pub(crate) const LATE_WATERMARK: &str = "watermark";
 /// How long before that watermark the window ended, in milliseconds.
-pub const LATE_BY_MS: &str = "late_by_ms";
+pub(crate) const LATE_BY_MS: &str = "late_by_ms";
 
 /// The columns of `Rejected` of a source: the record as Kafka has it, why it was not taken in, and the place in the
 /// record where the error is, if there is one.
@@ -82,9 +82,9 @@ pub fn rejected_schema() -> SchemaRef {
 pub const REJECTED_RANGE: &str = "unreadable offsets [";
 
 /// The name of the step that could not compute the row.
-pub const REJECTED_STEP: &str = "step";
+pub(crate) const REJECTED_STEP: &str = "step";
 /// What was found, and what to write instead.
-pub const REJECTED_REASON: &str = "reason";
+pub(crate) const REJECTED_REASON: &str = "reason";
 
 /// The columns of `Rejected` of a step: `rows` are the columns that identify the row.
 ///

@@ -3,6 +3,7 @@
 //!
 //! A `Plan` that exists is right: lowering (in `weir-crds`) refuses wrong documents, with the path to the field.
 
+mod connection;
 mod sink;
 mod source;
 mod step;
@@ -14,6 +15,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::ids::Epoch;
 
+pub use connection::{KafkaConnection, Oauth, PasswordMechanism, Sasl, SecretKey, Tls, Username};
 pub use sink::{DeltaSink, Maintenance, Sink, SinkKind};
 pub use source::{
     BadRecords, BadRecordsPolicy, EventTime, Format, JsonFormat, KafkaSource, OnLostOffsets, Source, StartFrom,
@@ -170,13 +172,6 @@ pub enum S3Encryption {
     SseS3,
     /// With a key of the key management service; `None` is the bucket's.
     SseKms { key_id: Option<String> },
-}
-
-/// One key of a Secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretKey {
-    pub secret: String,
-    pub key: String,
 }
 
 /// The limits of one epoch. The first that is reached closes the epoch early.

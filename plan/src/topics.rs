@@ -99,6 +99,14 @@ impl TopicPattern {
         &self.text
     }
 
+    /// The only name that the pattern matches, if it is a plain name.
+    #[must_use]
+    pub fn only_name(&self) -> Option<&str> {
+        let name = self.text.strip_prefix('^').unwrap_or(&self.text);
+        let name = name.strip_suffix('$').unwrap_or(name);
+        name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).then_some(name)
+    }
+
     /// Whether the pattern matches this topic. It never matches internal topics.
     #[must_use]
     pub fn matches(&self, topic: &str) -> bool {
@@ -110,6 +118,19 @@ impl TopicPattern {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_plain_name_matches_nothing_else() {
+        for (pattern, name) in [
+            ("rides-", Some("rides-")),
+            ("^rides-$", Some("rides-")),
+            ("rides-.*", None),
+            ("rides.v1", None),
+            ("a|b", None),
+        ] {
+            assert_eq!(TopicPattern::parse(pattern).unwrap().only_name(), name, "{pattern}");
+        }
+    }
 
     #[test]
     fn a_pattern_is_of_whole_names_and_passes_over_internal_topics() {

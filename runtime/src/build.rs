@@ -103,13 +103,13 @@ impl Graph {
     }
 
     /// The edges to a keyed step that come from other keyed steps.
-    pub fn edges_from_keyed_steps(&self, step: usize) -> impl Iterator<Item = Edge> {
+    pub(crate) fn edges_from_keyed_steps(&self, step: usize) -> impl Iterator<Item = Edge> {
         let edges = (0..self.plan.steps[step].inputs().len()).map(move |input| Edge { step, input });
         edges.filter(|edge| !self.stages.lane_edges.contains(edge))
     }
 
     /// The sinks behind keyed steps that get this output of the step, as indices into the plan's sinks.
-    pub fn keyed_sinks_of(&self, step: usize, output: Output) -> impl Iterator<Item = usize> {
+    pub(crate) fn keyed_sinks_of(&self, step: usize, output: Output) -> impl Iterator<Item = usize> {
         let is_for = move |sink: &&usize| {
             self.plan.sinks[**sink].output == output && self.plan.sinks[**sink].input == Input::Step(step)
         };
@@ -117,7 +117,7 @@ impl Graph {
     }
 
     /// The sinks, as indices into the plan's, of rows that are late for a step behind other keyed steps.
-    pub fn keyed_sinks_of_late(&self, edge: Edge) -> impl Iterator<Item = usize> {
+    pub(crate) fn keyed_sinks_of_late(&self, edge: Edge) -> impl Iterator<Item = usize> {
         let is_for = move |sink: &&usize| {
             let sink = &self.plan.sinks[**sink];
             sink.output.late_input() == Some(edge.input) && sink.input == Input::Step(edge.step)
@@ -149,14 +149,14 @@ impl Graph {
     }
 
     /// The numbers of a step's tables, in the order of [`KeyedStep::tables`].
-    pub fn tables_of(&self, step: usize) -> impl Iterator<Item = usize> {
+    pub(crate) fn tables_of(&self, step: usize) -> impl Iterator<Item = usize> {
         self.owners.iter().enumerate().filter(move |(_, (owner, _))| *owner == step).map(|(table, _)| table)
     }
 
     /// The horizon (µs) of each table, by the watermarks of the sources. Entries with an earlier time are finished. A
     /// table waits only for the sources that its own step's rows come from.
     #[must_use]
-    pub fn horizons_us(&self, sources_us: &[Option<i64>]) -> Vec<Option<i64>> {
+    pub(crate) fn horizons_us(&self, sources_us: &[Option<i64>]) -> Vec<Option<i64>> {
         let horizon = |(table, (step, _)): (&StepTable, &(usize, usize))| {
             table.schema.horizon_us(&self.flow.inputs_us(*step, sources_us))
         };

@@ -7,8 +7,9 @@ use weir_plan::Plan;
 use weir_plan::expr::ScalarExpr;
 use weir_plan::outputs::Output;
 use weir_plan::plan::{
-    BadRecords, BadRecordsPolicy, Checkpoint, DeltaSink, EventTime, Format, Input, JsonFormat, KafkaSource, Limits,
-    Maintenance, OnEnd, OnLostOffsets, Sink, SinkKind, Source, StartFrom, Step, TimestampNumbers, Tombstones, Trigger,
+    BadRecords, BadRecordsPolicy, Checkpoint, DeltaSink, EventTime, Format, Input, JsonFormat, KafkaConnection,
+    KafkaSource, Limits, Maintenance, OnEnd, OnLostOffsets, Sink, SinkKind, Source, StartFrom, Step, TimestampNumbers,
+    Tombstones, Trigger,
 };
 use weir_plan::topics::Topics;
 
@@ -32,7 +33,7 @@ pub fn source(name: &str, event_time: Option<EventTime>, schema: SchemaRef) -> S
     Source {
         name: name.into(),
         kafka: KafkaSource {
-            bootstrap_servers: String::new(),
+            connection: KafkaConnection::plaintext(""),
             topics: Topics::Named(vec![]),
             group_id: String::new(),
             start_from: StartFrom::Earliest,

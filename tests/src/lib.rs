@@ -2,6 +2,7 @@
 //! engine as an operating-system process. It shares no crate with the engine.
 #![allow(clippy::unwrap_used)] // a test harness: what can't go on must panic, with its message
 
+pub mod certificates;
 pub mod deadline;
 pub mod disk;
 pub mod engine;
@@ -15,6 +16,7 @@ pub mod segment;
 pub mod services;
 pub mod skip;
 pub mod table;
+pub mod token_server;
 pub mod topic;
 pub mod wall_clock;
 pub mod web;

@@ -1,20 +1,18 @@
 //! S3 over TLS, with certificates from a CA that only the document knows.
 
 use serde_json::{Value as Json, json};
+use weir_tests::certificates::{Authority, Certificate};
 use weir_tests::engine::{self, CONFIG, Exit, OK, Start, write_secret};
 use weir_tests::oracle::Pipeline;
 use weir_tests::rides::{Rides, poisoned};
 use weir_tests::rig::{RUN_LIMIT, Rig, Store};
-use weir_tests::services::certificates::{Authority, VALID_DAYS};
 use weir_tests::services::s3::S3;
 use weir_tests::services::{kafka, s3};
 use weir_tests::skip::Missing;
 use weir_tests::topic::Record;
-use weir_tests::wall_clock::WallClock;
 use weir_tests::{or_skip, table};
 
-const DAY_S: i64 = 86_400;
-const HERE: &str = "IP:127.0.0.1";
+const CA: &str = "the lake's CA";
 const CA_SECRET: &str = "lake-ca";
 
 /// The fields of `s3` that name the certificate in the Secret.
@@ -23,9 +21,9 @@ fn with_ca() -> Json {
 }
 
 /// A server with TLS, and the CA of its certificate.
-fn server(host: &str) -> Result<(Authority, S3), Missing> {
-    let ca = Authority::new()?;
-    let server = S3::start_with_tls(&ca.issue(host))?;
+fn server() -> Result<(Authority, S3), Missing> {
+    let ca = Authority::new(CA);
+    let server = S3::start_with_tls(&ca.server())?;
     Ok((ca, server))
 }
 
@@ -48,7 +46,7 @@ fn refusal(rig: &Rig, start: &Start) -> String {
 
 #[test]
 fn everything_is_stored_over_tls_with_the_documents_ca() {
-    let (ca, server) = or_skip!(server(HERE));
+    let (ca, server) = or_skip!(server());
     or_skip!(table::readers());
     let mut rig = or_skip!(rig(&server, &poisoned(rides(), 300)));
     rig.site.records_per_epoch = 200;
@@ -75,7 +73,7 @@ fn everything_is_stored_over_tls_with_the_documents_ca() {
 
 #[test]
 fn a_certificate_that_is_refused_stops_the_start_with_the_reason() {
-    let (ca, server) = or_skip!(server(HERE));
+    let (ca, server) = or_skip!(server());
     let rig = or_skip!(rig(&server, &rides()));
     let endpoint = server.endpoint();
     let says = |start: &Start, says: &str| {
@@ -85,22 +83,24 @@ fn a_certificate_that_is_refused_stops_the_start_with_the_reason() {
     let start = || rig.start_storing("AvailableNow", &with_ca());
     let trust = |pem: &str| write_secret(rig.folder(), CA_SECRET, &[("ca.crt", pem)]);
     says(&rig.start(), "is from a CA that this machine does not trust: name the CA's certificate in s3.caSecretRef");
-    trust(&or_skip!(Authority::new()).pem());
-    says(
-        &start(),
-        "is not from the CA in the key `ca.crt` of the Secret `lake-ca`: put the certificate of the server's own CA \
-         there",
-    );
+    // Another CA, and the former one of the same name.
+    for other in ["somebody else", CA] {
+        trust(&Authority::new(other).pem());
+        says(
+            &start(),
+            "is not from the CA in the key `ca.crt` of the Secret `lake-ca`: put the certificate of the server's own \
+             CA there",
+        );
+    }
     trust(&ca.pem());
-    let clock = or_skip!(WallClock::new(rig.folder()));
-    clock.step((VALID_DAYS + 1) * DAY_S);
-    says(&clock.under(start()), "has expired: renew it on the server, or correct this machine's clock");
-    clock.step(-DAY_S);
-    says(&clock.under(start()), "is not valid yet: correct this machine's clock");
-
-    server.restart_with_tls(&ca.issue("DNS:elsewhere.example"));
-    says(
-        &start(),
+    let says_of = |certificate: &Certificate, words: &str| {
+        server.restart_with_tls(certificate);
+        says(&start(), words);
+    };
+    says_of(&ca.expired_server(), "has expired: renew it on the server, or correct this machine's clock");
+    says_of(&ca.early_server(), "is not valid yet: correct this machine's clock");
+    says_of(
+        &ca.server_elsewhere(),
         "is not for the host `127.0.0.1` but for `elsewhere.example`: write a host that it names into s3.endpoint",
     );
 }
@@ -124,7 +124,7 @@ fn a_secret_without_a_certificate_and_a_server_without_tls_are_told_apart() {
         let said = refusal(&rig, &start);
         assert!(said.contains(says), "{said}");
     }
-    write_secret(rig.folder(), CA_SECRET, &[("ca.crt", &or_skip!(Authority::new()).pem())]);
+    write_secret(rig.folder(), CA_SECRET, &[("ca.crt", &Authority::new(CA).pem())]);
     let said = refusal(&rig, &start);
     assert!(said.contains(&format!("{endpoint} does not answer with TLS: write http:// into s3.endpoint")), "{said}");
 }
@@ -132,16 +132,16 @@ fn a_secret_without_a_certificate_and_a_server_without_tls_are_told_apart() {
 /// Somebody is just exchanging the certificate.
 #[test]
 fn a_certificate_that_goes_bad_while_the_pipeline_runs_is_waited_for() {
-    let (ca, server) = or_skip!(server(HERE));
+    let (ca, server) = or_skip!(server());
     or_skip!(table::readers());
     let rig = or_skip!(rig(&server, &rides()));
     write_secret(rig.folder(), CA_SECRET, &[("ca.crt", &ca.pem())]);
     let mut run = rig.start_storing("AsSoonAsPossible", &with_ca()).spawn();
     run.wait_for_records(2_000, RUN_LIMIT);
-    server.restart_with_tls(&or_skip!(Authority::new()).issue(HERE));
+    server.restart_with_tls(&Authority::new(CA).server());
     rig.produce(&Rides { partitions: 2, seed: 2, ..Rides::new(500) }.starting(4_000_000_000).records());
     run.wait_for_words("is not from the CA in the key `ca.crt` of the Secret `lake-ca`", RUN_LIMIT);
-    server.restart_with_tls(&ca.issue("IP:127.0.0.1,DNS:localhost"));
+    server.restart_with_tls(&ca.server());
     run.wait_for_records(2_500, RUN_LIMIT);
     run.terminate();
     run.wait(RUN_LIMIT).expect(OK);

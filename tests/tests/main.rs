@@ -41,6 +41,7 @@ mod replay_rejected;
 mod rides_to_delta;
 mod s3_faults;
 mod saved_state;
+mod secure_kafka;
 mod services_work;
 mod shared_tables;
 mod side_outputs;

@@ -44,6 +44,19 @@ app.kubernetes.io/component: operator
 {{- end -}}
 {{- end -}}
 
+{{/* Who may reach the HTTP port of pipelines: the operator and what scrapes metrics, as a JSON list of peers. */}}
+{{- define "weir.ingressFrom" -}}
+{{- $namespace := dict "matchLabels" (dict "kubernetes.io/metadata.name" .Release.Namespace) -}}
+{{- $pods := dict "matchLabels" (fromYaml (include "weir.selectorLabels" .)) -}}
+{{- $operator := dict "namespaceSelector" $namespace "podSelector" $pods -}}
+{{ concat (list $operator) .Values.runtime.networkPolicy.scrapers | toJson }}
+{{- end -}}
+
+{{/* The texts in backticks with "or" between them, as a part of a sentence in CEL. */}}
+{{- define "weir.oneOf" -}}
+{{- if . -}}`{{ join "` or `" . }}`{{- else -}}nothing, since nothing is allowed{{- end -}}
+{{- end -}}
+
 {{/* An image reference. Takes a dict: image, version. */}}
 {{- define "weir.image" -}}
 {{- if .image.digest -}}
@@ -53,10 +66,21 @@ app.kubernetes.io/component: operator
 {{- end -}}
 {{- end -}}
 
+{{/* "true" where the platform assigns user ids to pods, and refuses pods that ask for another one. */}}
+{{- define "weir.assignsUsers" -}}
+{{- if eq (toString .Values.openshift) "auto" -}}
+{{ .Capabilities.APIVersions.Has "security.openshift.io/v1" }}
+{{- else -}}
+{{ .Values.openshift }}
+{{- end -}}
+{{- end -}}
+
 {{- define "weir.pod.securityContext" -}}
 runAsNonRoot: true
+{{- if ne (include "weir.assignsUsers" .) "true" }}
 runAsUser: 65532
 runAsGroup: 65532
+{{- end }}
 seccompProfile:
   type: RuntimeDefault
 {{- end -}}

@@ -1,8 +1,8 @@
 {{/*
 The operator's rights where it manages pipelines. It creates objects that do not exist, and patches existing ones by
-server-side apply. It checks whether Secrets have the keys that a document names, and replaces pods when the content of
-a Secret changes. Kubernetes has no right to metadata alone, so this is the right to read Secrets; `watchNamespaces`
-limits it to these namespaces.
+server-side apply. It gets the Secrets that a document names, to see whether they have the keys. It lists and watches no
+Secret. `watchNamespaces` limits all rights to these namespaces. e2e/tests/operator/rights.rs compares them with what the
+operator asks of an API server.
 */}}
 {{- define "weir.rules" -}}
 - apiGroups: [weir.dev]
@@ -31,7 +31,7 @@ limits it to these namespaces.
   verbs: [get, list, watch, create, patch]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [monitoring.coreos.com]
   resources: [podmonitors]
   verbs: [get, create, patch]
@@ -40,7 +40,7 @@ limits it to these namespaces.
   verbs: [list, watch]
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, list, watch]
+  verbs: [get]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use weir_crds::Finding;
 use weir_runtime::Failure;
 use weir_runtime::engine::{self, Options, Signal, Summary};
+use weir_runtime::observe::Reporting;
 use weir_runtime::observe::progress::Progress;
 use weir_runtime::storage::Secrets;
 
@@ -98,8 +99,6 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
             secrets: Secrets { dir: None },
             lanes: std::thread::available_parallelism().map_or(1, Into::into),
             workers: std::thread::available_parallelism().map_or(1, Into::into),
-            progress: None,
-            http: None,
             memory_bytes: None,
             give_up_after: Duration::from_secs(30),
             run: None,
@@ -107,7 +106,7 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
             home: weir_runtime::checkpoint::home::Home::default(),
             maintenance_clock: engine::MaintenanceClock::default(),
             garbage_grace: engine::GARBAGE_GRACE,
-            on_epoch: Some(on_epoch),
+            reporting: Reporting { on_epoch: Some(on_epoch), ..Reporting::default() },
         };
         tokio::time::timeout(DEADLINE, engine::run(Arc::new(plan), &options, told))
             .await

@@ -3,13 +3,14 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers, Message};
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use weir_runtime::failure::{Failure, Remedy, Result};
+use weir_runtime::source::kafka::access::{Access, explained};
 
 /// The topic to produce to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +50,19 @@ pub fn partition_count(producer: &BaseProducer<Delivery>, target: &Target, withi
 /// Keeps the first record that was not delivered, and the last error of a broker.
 #[derive(Default)]
 pub struct Delivery {
+    /// Has the tokens of a mechanism that needs some.
+    access: Option<Access>,
     failed: Mutex<Option<(Remedy, String)>>,
     last_error: Mutex<Option<String>>,
 }
 
 impl Delivery {
+    /// For a client that comes in like this.
+    #[must_use]
+    pub fn by(access: Access) -> Self {
+        Self { access: Some(access), ..Self::default() }
+    }
+
     /// Checks that no record has failed so far.
     ///
     /// # Errors
@@ -72,6 +81,12 @@ impl Delivery {
 }
 
 impl ClientContext for Delivery {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.access.as_ref().ok_or("this client has no tokens")?.token()
+    }
+
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(target: "librdkafka", facility, "{message}");
     }
@@ -81,7 +96,7 @@ impl ClientContext for Delivery {
         if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
             return;
         }
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(explained(reason));
     }
 }
 

@@ -21,6 +21,7 @@ use weir_runtime::failure::Result;
 use weir_runtime::retry::RetryPolicy;
 use weir_runtime::sink::reading_back::{Expected, Versions};
 use weir_runtime::sink::{self, Environment, Means};
+use weir_runtime::source::kafka::access::Access;
 use weir_runtime::storage::{Secrets, Standing};
 
 use self::count::Counts;
@@ -120,8 +121,8 @@ fn replay(plan: &Arc<Plan>, args: &ReplayArgs) -> Result<()> {
     }
     let source = plan.sources_of(sink.input).into_iter().next().map(|source| &plan.sources[source].kafka);
     let source = source.ok_or_else(|| Failure::bug(format!("sink {} has no source", quoted(&sink.name))))?;
-    let destination =
-        Destination { bootstrap_servers: source.bootstrap_servers.clone(), topic: args.topic.clone(), patience };
+    let access = Access::new(&source.connection, &environment.secrets);
+    let destination = Destination { access, topic: args.topic.clone(), patience };
     let mut sender = Sender::connect(destination)?;
     let ended = walk.run(runtime.handle(), &mut sender);
     if ended.is_ok() {

@@ -12,6 +12,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use weir_runtime::clock::steady;
 use weir_runtime::failure::{Failure, Result};
+use weir_runtime::source::kafka::access::Access;
 
 use super::letter::{Letter, Origin};
 use super::walk::{Outlet, Position};
@@ -35,9 +36,10 @@ const POLL: Duration = Duration::from_millis(100);
 const FLUSH_MARGIN: Duration = Duration::from_secs(5);
 
 /// Where letters are produced to.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Destination {
-    pub bootstrap_servers: String,
+    /// How the brokers are reached.
+    pub access: Access,
     /// The topic. `None`: each record's own topic.
     pub topic: Option<String>,
     /// How long brokers may be unavailable, and how long a record may wait for its acknowledgement.
@@ -55,10 +57,9 @@ pub struct Sender {
 
 impl Sender {
     /// Creates the client. This sends no request to the brokers yet.
-    pub fn connect(destination: Destination) -> Result<Self> {
+    pub fn connect(mut destination: Destination) -> Result<Self> {
         let mut config = ClientConfig::new();
         config
-            .set("bootstrap.servers", &destination.bootstrap_servers)
             .set("client.id", "weir-replay-rejected")
             // The client's own retries then neither repeat nor reorder records. This setting implies acks=all.
             .set("enable.idempotence", "true")
@@ -73,8 +74,11 @@ impl Sender {
             .set("allow.auto.create.topics", "false")
             .set("log.connection.close", "false")
             .set_log_level(RDKafkaLogLevel::Error);
-        let producer = BaseProducer::from_config_and_context(&config, Delivery::default())
-            .map_err(|e| Failure::config(format!("Kafka connection to {}: {e}", destination.bootstrap_servers)))?;
+        destination.access.configure(&mut config)?;
+        let producer = BaseProducer::from_config_and_context(&config, Delivery::by(destination.access.clone()))
+            .map_err(|e| {
+                Failure::config(format!("Kafka connection to {}: {e}", destination.access.bootstrap_servers()))
+            })?;
         Ok(Self { producer, destination, topics: BTreeMap::new(), last: None })
     }
 
@@ -89,8 +93,10 @@ impl Sender {
     fn place(&mut self, letter: &Letter<'_>) -> Result<(Target, i32)> {
         let topic = self.destination.topic.as_deref().unwrap_or(letter.origin.topic);
         if !self.topics.contains_key(topic) {
-            let target =
-                Target { bootstrap_servers: self.destination.bootstrap_servers.clone(), topic: topic.to_owned() };
+            let target = Target {
+                bootstrap_servers: self.destination.access.bootstrap_servers().to_owned(),
+                topic: topic.to_owned(),
+            };
             let count = partition_count(&self.producer, &target, self.destination.patience)?;
             self.topics.insert(topic.to_owned(), (target, count));
         }
@@ -165,7 +171,9 @@ mod tests {
     use rdkafka::message::{Headers, Message};
     use rdkafka::mocking::MockCluster;
     use rdkafka::{Offset, TopicPartitionList};
+    use weir_plan::plan::KafkaConnection;
     use weir_runtime::failure::Remedy;
+    use weir_runtime::storage::Secrets;
 
     use super::super::letter::tests::letter;
     use std::time::Instant;
@@ -173,7 +181,8 @@ mod tests {
     use super::*;
 
     fn destination(cluster: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>) -> Destination {
-        Destination { bootstrap_servers: cluster.bootstrap_servers(), topic: None, patience: Duration::from_secs(30) }
+        let access = Access::new(&KafkaConnection::plaintext(cluster.bootstrap_servers()), &Secrets::default());
+        Destination { access, topic: None, patience: Duration::from_secs(30) }
     }
 
     #[test]

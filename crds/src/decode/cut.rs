@@ -12,7 +12,7 @@ use crate::finding::{Finding, Path};
 /// search behind every value.
 const PARTS_MAX: usize = 256;
 /// The most bytes of a line that is searched. The search takes time that grows with the square of the line's length.
-const LINE_BYTES_MAX: usize = 4096;
+pub(super) const LINE_BYTES_MAX: usize = 4096;
 
 /// The document with its values joined again, and a finding for each; `None` if no value was cut off.
 pub(super) fn mended(document: &Value) -> Option<(Value, Vec<Finding>)> {
@@ -115,26 +115,40 @@ pub(super) fn hint(line: &str) -> Option<String> {
                     "a comma ends a value inside {{…}}: write it in quotes, {instead}, or the block in several lines"
                 ),
                 Cut::Colon => format!("a colon ends a value: write it in quotes, {instead}"),
+                Cut::Field(name) if before.contains('{') => {
+                    format!("a comma is missing before {}", quoted(format_args!("{name}: ")))
+                }
+                Cut::Field(name) => format!(
+                    "a colon ends a value: write {} in a line of its own, or the value in quotes, {instead}",
+                    quoted(format_args!("{name}: "))
+                ),
             });
         }
     }
     None
 }
 
-enum Cut {
+enum Cut<'a> {
     Comma,
+    /// A colon inside of brackets or quotes.
     Colon,
+    /// A colon behind a word: the name of another field.
+    Field(&'a str),
 }
 
 /// The whole value at the beginning of `text` and what cuts it off first; `None` if nothing does.
-fn value_in<'a>(text: &'a str, key: &str, is_in_flow: bool) -> Option<(&'a str, Cut)> {
+fn value_in<'a>(text: &'a str, key: &str, is_in_flow: bool) -> Option<(&'a str, Cut<'a>)> {
     let mut open = Open::of(key);
     let mut cut = None;
     for (i, c) in text.char_indices() {
         match c {
             ',' | '}' if open.is_closed() && is_in_flow => return cut.map(|cut| (text[..i].trim_end(), cut)),
             ',' if is_in_flow => cut = cut.or(Some(Cut::Comma)),
-            ':' if text[i + 1..].starts_with(' ') => cut = cut.or(Some(Cut::Colon)),
+            ':' if text[i + 1..].starts_with(' ') => {
+                let name = text[..i].rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+                let is_field = open.is_closed() && !name.is_empty();
+                cut = cut.or(Some(if is_field { Cut::Field(name) } else { Cut::Colon }));
+            }
             _ => {}
         }
         open.read(c);
@@ -143,7 +157,7 @@ fn value_in<'a>(text: &'a str, key: &str, is_in_flow: bool) -> Option<(&'a str, 
 }
 
 /// The brackets and quotes of an expression or a type that are still open.
-struct Open {
+pub(super) struct Open {
     brackets: i64,
     quoted: bool,
     /// Whether the text is a type: only there is `<` a bracket.
@@ -151,11 +165,11 @@ struct Open {
 }
 
 impl Open {
-    fn of(key: &str) -> Self {
+    pub(super) fn of(key: &str) -> Self {
         Self { brackets: 0, quoted: false, is_type: key == "type" }
     }
 
-    fn read(&mut self, c: char) {
+    pub(super) fn read(&mut self, c: char) {
         match c {
             '\'' => self.quoted = !self.quoted,
             _ if self.quoted => {}
@@ -167,12 +181,12 @@ impl Open {
         }
     }
 
-    fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.brackets <= 0 && !self.quoted
     }
 }
 
-fn in_quotes(text: &str) -> String {
+pub(super) fn in_quotes(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 

@@ -9,6 +9,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess
 use serde::forward_to_deserialize_any;
 use serde_yaml::{Mapping, Value};
 
+use super::short;
 use crate::finding::{Broken, Finding, Path, nearest, one_of};
 
 /// The most elements of a list. No list of the document needs more, and the bound keeps the API server's checks within
@@ -48,13 +49,13 @@ impl<'a> Place<'a> {
         result.map_err(|error| match error {
             Error::Here(message) => Error::Located(
                 Finding::new(&self.path, message),
-                Broken { path: self.path.clone(), block: self.block.clone(), meant: None },
+                Broken { path: self.path.clone(), block: Some(self.block.clone()), meant: None },
             ),
             Error::Missing(field) => {
                 let path = self.path.field(field);
                 Error::Located(
                     Finding::new(&path, "is required"),
-                    Broken { path, block: self.path.clone(), meant: None },
+                    Broken { path, block: Some(self.path.clone()), meant: None },
                 )
             }
             located @ Error::Located(..) => located,
@@ -85,7 +86,7 @@ pub(super) enum Error {
 
 impl Error {
     pub(super) fn into_finding(self) -> (Finding, Broken) {
-        let root = Broken { path: Path::root(), block: Path::root(), meant: None };
+        let root = Broken { path: Path::root(), block: Some(Path::root()), meant: None };
         match self {
             Self::Here(message) => (Finding::new(&Path::root(), message), root),
             Self::Missing(field) => (Finding::new(&Path::root().field(field), "is required"), root),
@@ -158,6 +159,7 @@ impl<'de> Deserializer<'de> for At<'de> {
             Some(Value::String(s)) => visitor.visit_str(s),
             // The value can't be used as text, because its spelling is lost: 1.10 is the number 1.1.
             Some(Value::Number(_) | Value::Bool(_)) => Err(self.0.wrong("text in quotes")),
+            Some(Value::Sequence(list)) => Err(self.0.wrong(&short::text(self.0.path.last(), list))),
             Some(_) => Err(self.0.wrong("text")),
         };
         self.0.locate(result)
@@ -202,7 +204,11 @@ impl<'de> Deserializer<'de> for At<'de> {
                 Err(Error::Here(format!("found {} elements; at most {LIST_ELEMENTS_MAX} are allowed", list.len())))
             }
             Some(Value::Sequence(list)) => visitor.visit_seq(Elements { place: &self.0, list, next: 0 }),
-            Some(_) => Err(self.0.wrong("a list")),
+            Some(Value::Mapping(_)) => Err(self.0.wrong("a list, with a hyphen before each element")),
+            Some(value) => Err(match short::list(self.0.path.last(), value) {
+                Some(list) => self.0.wrong(&format!("a list, {}", quoted(list))),
+                None => self.0.wrong("a list"),
+            }),
         };
         self.0.locate(result)
     }
@@ -218,7 +224,7 @@ impl<'de> Deserializer<'de> for At<'de> {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        type_name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
@@ -227,7 +233,10 @@ impl<'de> Deserializer<'de> for At<'de> {
             Some(Value::Mapping(mapping)) => {
                 Entries::known(&self.0, mapping, fields).and_then(|entries| visitor.visit_map(entries))
             }
-            Some(_) => Err(self.0.wrong(&format!("a mapping with the fields {}", fields.join(", ")))),
+            Some(value) => Err(match value.as_str().and_then(|text| short::block(type_name, text)) {
+                Some(block) => self.0.wrong(&quoted(block)),
+                None => self.0.wrong(&format!("a mapping with the fields {}", fields.join(", "))),
+            }),
         };
         self.0.locate(result)
     }
@@ -331,12 +340,32 @@ impl<'p, 'de> Entries<'p, 'de> {
 fn unknown_field(place: &Place<'_>, key: &str, path: Path, mapping: &Mapping, fields: &[&str]) -> Error {
     let unused = fields.iter().copied().filter(|f| !mapping.contains_key(*f));
     let near = nearest(key, unused);
-    let message = match near {
-        Some(near) => format!("there is no field {}; did you mean {}?", quoted(key), quoted(near)),
-        None => format!("there is no field {}: write {}", quoted(key), one_of(fields)),
+    // The member of a union that a field such as `type: delta` names.
+    let member = mapping.get(key).and_then(Value::as_str).filter(|_| key == "type" || key == "kind");
+    let member = member.and_then(|member| fields.iter().find(|field| field.eq_ignore_ascii_case(member)));
+    // The field before it, if that has no value: what belongs to it may not be indented far enough.
+    let before = mapping.iter().take_while(|(name, _)| name.as_str() != Some(key)).last();
+    let empty = before.filter(|(_, value)| value.is_null()).and_then(|(name, _)| name.as_str());
+    let empty = empty.filter(|name| fields.contains(name));
+    let message = match (near, member, empty, key.split_once(':')) {
+        (.., Some((name, value))) if fields.contains(&name) => format!(
+            "there is no field {}: a space is missing behind the colon: write {}",
+            quoted(key),
+            quoted(format_args!("{name}: {value}"))
+        ),
+        (Some(near), ..) => format!("there is no field {}; did you mean {}?", quoted(key), quoted(near)),
+        (_, Some(member), ..) => {
+            format!("there is no field {}: write {} in its place", quoted(key), quoted(format_args!("{member}: {{…}}")))
+        }
+        (_, _, Some(empty), _) => format!(
+            "there is no field {0}: if it belongs to {1}, which has no value, indent it further than {1}",
+            quoted(key),
+            quoted(empty)
+        ),
+        _ => format!("there is no field {}: write {}", quoted(key), one_of(fields)),
     };
     let meant = near.map(|n| place.path.field(n));
-    Error::Located(Finding::new(&path, message), Broken { path, block: place.path.clone(), meant })
+    Error::Located(Finding::new(&path, message), Broken { path, block: Some(place.path.clone()), meant })
 }
 
 impl<'de> MapAccess<'de> for Entries<'_, 'de> {

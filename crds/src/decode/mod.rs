@@ -8,6 +8,8 @@ mod cut;
 mod depth;
 mod deserializer;
 pub(crate) mod events;
+mod short;
+mod syntax;
 mod versions;
 mod yaml;
 
@@ -19,6 +21,7 @@ use crate::document::{API_VERSION, KIND, StreamPipeline};
 use crate::finding::{Broken, FINDINGS_MAX, Finding, Path};
 use deserializer::{At, Place};
 
+pub(crate) use syntax::cut_by_comments;
 pub(crate) use yaml::{BYTE_ORDER_MARK, parse_yaml, read_yaml};
 
 /// Whether YAML 1.1 also reads a text without quotes as text, given that YAML 1.2 does.
@@ -33,20 +36,20 @@ pub(crate) struct Decoded {
     pub(crate) broken: Vec<Broken>,
 }
 
-pub(crate) fn decode(value: &Value) -> Decoded {
+/// Decodes a document without the fields that `refused` gives, each with its finding.
+pub(crate) fn decode(value: &Value, refused: impl FnOnce(&Value) -> Vec<(Finding, Broken)>) -> Decoded {
     match cut::mended(value) {
-        None => decode_whole(value),
+        None => decode_whole(value, refused(value)),
         Some((mended, mut findings)) => {
-            let decoded = decode_whole(&mended);
+            let decoded = decode_whole(&mended, refused(&mended));
             findings.extend(decoded.findings);
             Decoded { findings, ..decoded }
         }
     }
 }
 
-fn decode_whole(value: &Value) -> Decoded {
-    let mut broken: Vec<Broken> = Vec::new();
-    let mut findings = Vec::new();
+fn decode_whole(value: &Value, refused: Vec<(Finding, Broken)>) -> Decoded {
+    let (mut findings, mut broken): (Vec<_>, Vec<_>) = refused.into_iter().take(FINDINGS_MAX).unzip();
     let document = loop {
         let place = Place::root(value, &broken);
         match StreamPipeline::deserialize(At(place)) {
@@ -54,7 +57,7 @@ fn decode_whole(value: &Value) -> Decoded {
             Err(error) => {
                 let (found, place) = error.into_finding();
                 // A stand-in for this place did not help, so the document is wrong as a whole.
-                if broken.contains(&place) || findings.len() == FINDINGS_MAX {
+                if broken.contains(&place) || findings.len() >= FINDINGS_MAX {
                     break None;
                 }
                 findings.push(found);

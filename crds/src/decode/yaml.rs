@@ -7,12 +7,12 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, EnumAccess, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{Mapping, Value};
 use weir_plan::quote::quoted;
 
 use super::versions::{NUMBER, other_reading};
-use super::{cut, depth};
+use super::{depth, syntax};
 use crate::finding::{FINDINGS_MAX, Finding, Path};
 
 /// The most bytes of a text: more than etcd accepts for one object.
@@ -21,6 +21,8 @@ const VALUES_MAX: usize = 100_000;
 const DEPTH_MAX: usize = 32;
 /// The most bytes of a key. Every path of a finding contains the keys down to its place.
 const KEY_BYTES_MAX: usize = 512;
+/// The fields that are true or false. A word such as `no` means its truth value there, and a name everywhere else.
+const TRUTH_VALUES: [&str; 3] = ["forcePathStyle", "required", "suspend"];
 /// A mark that some editors put at the beginning of a file. It has no meaning.
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
@@ -49,7 +51,7 @@ pub(crate) fn read_yaml(text: &str) -> Result<(Value, Vec<Finding>), Vec<Finding
              deep"
         )));
     }
-    let guard = RefCell::new(Guard { values_left: VALUES_MAX, findings: Vec::new() });
+    let guard = RefCell::new(Guard { values_left: VALUES_MAX, findings: Vec::new(), refused: None });
     let mut documents = Vec::new();
     for document in serde_yaml::Deserializer::from_str(text) {
         let node = Node { text, path: Path::root(), depth: 0, guard: &guard };
@@ -57,14 +59,20 @@ pub(crate) fn read_yaml(text: &str) -> Result<(Value, Vec<Finding>), Vec<Finding
             Ok(Value::Null) => {}
             Ok(value) => documents.push(value),
             Err(error) => {
-                let line = error.location().map_or(0, |at| at.line());
-                return Err(whole(format!("this is not YAML that can be read: {error}{}", hint(text, line))));
+                let refused = guard.borrow_mut().refused.take();
+                return Err(whole(syntax::told(text, &error, refused)));
             }
         }
     }
     match (documents.pop(), documents.len()) {
         (None, _) => Err(whole("the document is empty; a StreamPipeline should be here".to_owned())),
-        (Some(only), 0) => Ok((only, guard.into_inner().findings)),
+        (Some(only), 0) => {
+            let mut guard = guard.into_inner();
+            for cut in syntax::cut_by_comments(text).into_iter().filter(|cut| cut.is_open) {
+                guard.add(&Path::root(), cut.message);
+            }
+            Ok((only, guard.findings))
+        }
         (Some(_), others) => Err(whole(format!(
             "found {} YAML documents; there should be exactly one, so split the file at `---`",
             others + 1
@@ -72,30 +80,11 @@ pub(crate) fn read_yaml(text: &str) -> Result<(Value, Vec<Finding>), Vec<Finding
     }
 }
 
-/// The usual cause of a parser's error in words that help more than the parser's. `line`, from 1, is where the parser
-/// stopped, which may be the line behind the cause.
-fn hint(text: &str, line: usize) -> String {
-    let nearby = (line.saturating_sub(1).max(1)..=line).rev();
-    let cut = nearby.filter_map(|i| Some((i, cut::hint(text.lines().nth(i.checked_sub(1)?)?)?))).next();
-    if let Some((line, said)) = cut {
-        return format!("; in line {line} {said}");
-    }
-    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
-    let line_where = |is_so: &dyn Fn(&str) -> bool| text.lines().position(is_so).map(|i| i + 1);
-    if let Some(line) = line_where(&|line| line[..indent(line)].contains('\t')) {
-        return format!("; line {line} is indented with a tab: write spaces");
-    }
-    match line_where(&|line| line.contains("${")) {
-        Some(line) => format!(
-            "; line {line} has `${{`, and documents know no variables: write the value, or lay it over with --override"
-        ),
-        None => String::new(),
-    }
-}
-
 struct Guard {
     values_left: usize,
     findings: Vec<Finding>,
+    /// What YAML has and documents do not, at which reading ends.
+    refused: Option<String>,
 }
 
 impl Guard {
@@ -104,6 +93,12 @@ impl Guard {
         if self.findings.len() < FINDINGS_MAX && !self.findings.contains(&finding) {
             self.findings.push(finding);
         }
+    }
+
+    /// Ends the reading with this message.
+    fn refuse<E: de::Error>(&mut self, message: String) -> E {
+        self.refused = Some(message);
+        E::custom("refused")
     }
 }
 
@@ -131,11 +126,14 @@ impl Node<'_> {
     /// as plain; serde_yaml gives such slices for plain and quoted scalars, unless they contain an escape.
     fn check_reading(&self, path: &Path, found: &str, is_key: bool) {
         let Some(other) = other_reading(found).filter(|_| is_plain(self.text, found)) else { return };
-        let or = if is_key || other == NUMBER { String::new() } else { format!(" or {other}") };
-        let message = format!(
-            "found {0}, which without quotes is text in YAML 1.2 and {other} to kubectl and Helm: write {1}{or}",
-            quoted(found),
+        let right = if !is_key && other != NUMBER && TRUTH_VALUES.contains(&path.last()) {
+            other.to_owned()
+        } else {
             quoted(format_args!("\"{found}\""))
+        };
+        let message = format!(
+            "found {}, which without quotes is text in YAML 1.2 and {other} to kubectl and Helm: write {right}",
+            quoted(found)
         );
         self.guard.borrow_mut().add(path, message);
     }
@@ -222,6 +220,12 @@ impl<'de> Visitor<'de> for Node<'_> {
         Ok(Value::String(value.to_owned()))
     }
 
+    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Value, A::Error> {
+        let message = "YAML takes a word that begins with `!` for a tag, and documents have none: leave it out, or \
+                       write the value in quotes";
+        Err(self.guard.borrow_mut().refuse(message.to_owned()))
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         self.enter()?;
         let mut values = Vec::new();
@@ -248,6 +252,13 @@ impl<'de> Visitor<'de> for Node<'_> {
 /// Reads a key of the node's mapping.
 struct Key<'p, 'a>(&'p Node<'a>);
 
+impl Key<'_, '_> {
+    fn no_text<E: de::Error>(&self, found: impl fmt::Display) -> E {
+        let message = format!("found {found} where the name of a field belongs: write the name as text, in quotes");
+        self.0.guard.borrow_mut().refuse(message)
+    }
+}
+
 impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
     type Value = String;
 
@@ -270,6 +281,38 @@ impl<'de> Visitor<'de> for Key<'_, '_> {
         self.visit_str(key)
     }
 
+    fn visit_unit<E: de::Error>(self) -> Result<String, E> {
+        Err(self.no_text("nothing"))
+    }
+
+    fn visit_bool<E: de::Error>(self, found: bool) -> Result<String, E> {
+        Err(self.no_text(format_args!("the truth value {found}")))
+    }
+
+    fn visit_i64<E: de::Error>(self, found: i64) -> Result<String, E> {
+        Err(self.no_text(format_args!("the number {found}")))
+    }
+
+    fn visit_u64<E: de::Error>(self, found: u64) -> Result<String, E> {
+        Err(self.no_text(format_args!("the number {found}")))
+    }
+
+    fn visit_f64<E: de::Error>(self, found: f64) -> Result<String, E> {
+        Err(self.no_text(format_args!("the number {found}")))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<String, A::Error> {
+        Err(self.no_text("a list"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<String, A::Error> {
+        Err(self.no_text("a mapping"))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<String, A::Error> {
+        Err(self.no_text("a tag"))
+    }
+
     fn visit_str<E: de::Error>(self, key: &str) -> Result<String, E> {
         if key.len() > KEY_BYTES_MAX {
             return Err(E::custom(format!("a key of {} bytes; keys have at most {KEY_BYTES_MAX}", key.len())));
@@ -281,6 +324,7 @@ impl<'de> Visitor<'de> for Key<'_, '_> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeSet;
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -292,15 +336,44 @@ mod tests {
     #[test]
     fn a_syntax_error_names_its_line() {
         let said = refusals("spec:\n  sinks: [a, b\n  steps: []\n");
-        assert!(said[0].starts_with("this is not YAML that can be read: ") && said[0].contains("line 3"), "{said:?}");
+        assert_eq!(said, ["line 2: `[` is not closed: write `]` where it ends"]);
     }
 
     #[test]
     fn tabs_and_variables_are_named_where_the_text_can_not_be_read() {
         let said = refusals("spec:\n\ttrigger: x\n\tsteps: []\n");
-        assert!(said[0].ends_with("; line 2 is indented with a tab: write spaces"), "{said:?}");
+        assert_eq!(said, ["line 2: the indent has a tab: write spaces"]);
         let said = refusals("a: 1\nb: {uri: s3://${BUCKET}/c}\n");
-        assert!(said[0].contains("; line 2 has `${`, and documents know no variables"), "{said:?}");
+        assert_eq!(
+            said,
+            ["line 2: documents know no variables as `${`: write the value, or lay it over with --override"]
+        );
+    }
+
+    /// Adds the names of the fields that are true or false.
+    fn booleans(schema: &serde_json::Value, names: &mut BTreeSet<String>) {
+        let is_boolean = |field: &serde_json::Value| match &field["type"] {
+            serde_json::Value::Array(types) => types.iter().any(|name| name == "boolean"),
+            name => name == "boolean",
+        };
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            if is_boolean(field) {
+                names.insert(name.clone());
+            }
+        }
+        let below: Vec<_> = match schema {
+            serde_json::Value::Object(fields) => fields.values().collect(),
+            serde_json::Value::Array(elements) => elements.iter().collect(),
+            _ => Vec::new(),
+        };
+        below.into_iter().for_each(|below| booleans(below, names));
+    }
+
+    #[test]
+    fn the_fields_that_are_true_or_false_are_those_of_the_document() {
+        let mut names = BTreeSet::new();
+        booleans(&crate::json_schema(), &mut names);
+        assert_eq!(names, TRUTH_VALUES.map(str::to_owned).into());
     }
 
     #[test]
@@ -336,8 +409,11 @@ mod tests {
         );
         assert!(refusals(&format!("? {}\n: x", "k".repeat(600)))[0].contains("a key of 600 bytes"));
         assert!(refusals(&" ".repeat(TEXT_BYTES_MAX + 1))[0].contains("at most 1048576 are read"));
-        assert!(refusals("a: !thing x")[0].contains("without tags"));
-        assert!(refusals("1: x")[0].contains("text as a mapping's key"));
+        assert!(refusals("- !thing x")[0].contains("documents have none"));
+        assert_eq!(
+            refusals("1: x"),
+            ["line 1: found the number 1 where the name of a field belongs: write the name as text, in quotes"]
+        );
     }
 
     #[test]

@@ -28,9 +28,9 @@ pub struct KafkaConnection {
     /// The brokers to contact first, as host:port with commas between them: kafka.data:9093
     #[schemars(with = "BootstrapServers")]
     pub bootstrap_servers: String,
-    /// Not supported yet. How the pipeline authenticates.
+    /// How the pipeline authenticates.
     pub sasl: Option<Sasl>,
-    /// Not supported yet. Encrypts the connection.
+    /// Encrypts the connection, and checks who the brokers are.
     pub tls: Option<Tls>,
     /// Not supported yet. The compacted topic in which Kafka sinks record what they have written. By default it is
     /// named after the pipeline.

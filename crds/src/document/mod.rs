@@ -36,7 +36,7 @@ pub use format::{
     AvroFormat, CsvFormat, Encoding, Envelope, Format, JsonFormat, ProtobufFormat, RawEncoding, RawFormat, RawKind,
     Registry, SourceColumn, TimestampNumbers,
 };
-pub use pod::{EnvVar, PodTemplate, Resources};
+pub use pod::{EnvVar, NetworkPolicy, NetworkPolicyMode, PodTemplate, Resources};
 pub use quantity::Quantity;
 pub(crate) use sink::SINK_FOLDERS;
 pub use sink::{
@@ -58,7 +58,7 @@ pub use storage::{S3Encryption, S3EncryptionType, S3Storage, Storage};
 pub use table::{DeltaTable, Table, TopicTable};
 
 /// The `apiVersion` of documents of this shape.
-pub const API_VERSION: &str = "weir.dev/v1alpha1";
+pub(crate) const API_VERSION: &str = "weir.dev/v1alpha1";
 /// The `kind` of documents of this shape.
 pub const KIND: &str = "StreamPipeline";
 
@@ -170,9 +170,8 @@ pub struct Spec {
     /// Not supported yet. The endpoint for metrics and progress.
     #[schemars(with = "Option<OpenBlock>")]
     pub http: Option<Open>,
-    /// Not supported yet. Which hosts the pods may reach, and which may reach them.
-    #[schemars(with = "Option<OpenBlock>")]
-    pub network_policy: Option<Open>,
+    /// Who may reach the HTTP port of the pods.
+    pub network_policy: Option<NetworkPolicy>,
     /// Not supported yet. The local volume for state that does not fit into memory.
     #[schemars(with = "Option<OpenBlock>")]
     pub scratch: Option<Open>,

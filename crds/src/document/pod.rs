@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::schema::{Amounts, Annotations, EnvName, EnvValue, Foreign, Labels, ObjectName};
+use super::rules::belongs_to;
+use super::schema::{Amounts, Annotations, EnvName, EnvValue, Foreign, Labels, ObjectName, OpenBlock};
 use super::{Quantity, SecretRef};
 
 /// What the runtime's container requests and may use, as in any pod.
@@ -72,4 +74,25 @@ pub struct EnvVar {
     /// The variable's value.
     #[schemars(with = "EnvValue")]
     pub value: String,
+}
+
+/// Who may reach the HTTP port of the pods. Nothing limits what the pods may reach.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [belongs_to("ingressFrom", "mode", "Managed", Some("Managed"))]))]
+pub struct NetworkPolicy {
+    /// Managed (the default): the operator makes a policy that admits itself and what scrapes metrics. Unmanaged: it
+    /// makes none.
+    pub mode: Option<NetworkPolicyMode>,
+    /// Whom the policy admits besides, as in a NetworkPolicy. At most 32.
+    // Kubernetes' schema of a peer would take 4 kB of the definition.
+    #[schemars(with = "Option<Vec<OpenBlock>>", length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
+    pub ingress_from: Option<Vec<NetworkPolicyPeer>>,
+}
+
+/// Not `Off`, which YAML 1.1 reads as false.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum NetworkPolicyMode {
+    Managed,
+    Unmanaged,
 }

@@ -184,11 +184,26 @@ fn bound(schema: &mut Map<String, Value>) {
     if !key.is_empty() {
         schema.entry(key).or_insert_with(|| most.into());
     }
+    if let Some(Value::Object(requirements)) = schema.get_mut("properties").and_then(|p| p.get_mut("matchExpressions"))
+    {
+        shorten_descriptions(requirements);
+    }
     for below in ["items", "additionalProperties"] {
         schema.get_mut(below).and_then(Value::as_object_mut).into_iter().for_each(bound);
     }
     let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
     properties.into_iter().flat_map(|p| p.values_mut()).filter_map(Value::as_object_mut).for_each(bound);
+}
+
+/// Shortens the descriptions of a selector's requirements, which stand in many places of the definition.
+fn shorten_descriptions(requirements: &mut Map<String, Value>) {
+    let texts =
+        [("key", "The label's key."), ("operator", "How the label relates to the values."), ("values", "The values.")];
+    for (field, text) in texts {
+        if let Some(property) = requirements.get_mut("items").and_then(|items| items["properties"].get_mut(field)) {
+            property["description"] = text.into();
+        }
+    }
 }
 
 /// Cuts a description after its first sentence: Kubernetes' full texts would take a third of the definition, and are in

@@ -84,7 +84,7 @@ fn is_plain(value: &Value) -> bool {
 }
 
 /// The value in one line.
-fn flow(value: &Value) -> String {
+pub(crate) fn flow(value: &Value) -> String {
     match value {
         Value::Mapping(mapping) => {
             let fields = mapping.iter().filter(|(_, value)| !value.is_null());

@@ -33,6 +33,12 @@ pub fn translate(document: &Value) -> Translated {
     translated(document, &old::places(document))
 }
 
+/// A finding for each sink of an override that names another node for a sink of the document whose former `output` says
+/// which output it reads: once that is part of `from`, the override has to name it.
+pub(crate) fn outputs_left(document: &Value, over: &Value) -> Vec<Finding> {
+    old::outputs_left(document, over).iter().map(|old| Finding::new(&old.place.path(), old.message.as_str())).collect()
+}
+
 fn translated(document: &Value, old: &[Old]) -> Translated {
     let mut document = document.clone();
     old.iter().flat_map(|old| &old.edits).for_each(|edit| edit.apply(&mut document));

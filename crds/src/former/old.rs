@@ -180,6 +180,23 @@ fn output(at: &Place, sink: &Value) -> Option<Old> {
     }
 }
 
+/// The sinks of an override whose `from` lacks the output that the document's sink of that name has in `output`.
+pub(super) fn outputs_left(document: &Value, over: &Value) -> Vec<Old> {
+    let of_document = |name: &str| {
+        let (_, sink) =
+            elements(document, "sinks").find(|(_, sink)| sink.get("name").and_then(Value::as_str) == Some(name))?;
+        sink.get("output")?.as_str().filter(|output| ["Late", "Rejected"].contains(output))
+    };
+    let left = elements(over, "sinks").filter_map(|(at, sink)| {
+        let from = sink.get("from")?.as_str().filter(|from| !from.contains('.') && sink.get("output").is_none())?;
+        let output = of_document(sink.get("name")?.as_str()?)?;
+        let now = quoted(format_args!("from: {from}.{output}"));
+        let message = format!("the document's sink has `output: {output}`, which is part of `from` now: write {now}");
+        Some(Old::new(at.key("from"), message, None))
+    });
+    left.collect()
+}
+
 fn there_twice(now: &Place) -> String {
     format!("{} takes its place now and is there too: leave the old one out", now.path())
 }

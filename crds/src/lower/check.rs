@@ -14,13 +14,6 @@ pub(super) const NAMED_MAX: usize = 64;
 const CANDIDATES_SHOWN_MAX: usize = 20;
 
 impl Findings {
-    /// Refuses a field of the final shape whose feature is not built yet.
-    pub(super) fn not_yet<T>(&mut self, block: &Path, field: &str, value: Option<&T>) {
-        if value.is_some() {
-            self.add(&block.field(field), "not supported yet; leave it out");
-        }
-    }
-
     /// Refuses a value that is not supported yet, in a field with other values that are.
     pub(super) fn not_yet_value(&mut self, path: &Path, found: impl std::fmt::Debug, right: &[&str]) {
         self.add(path, format!("not supported yet: {}: write {}", quoted(format_args!("{found:?}")), one_of(right)));

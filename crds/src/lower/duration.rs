@@ -6,13 +6,41 @@ use weir_plan::quote::quoted;
 /// Parses a duration. It has at most four parts of at most 99999 hours, which is about 45 years and can't overflow.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     parts(text).ok_or_else(|| {
-        let hint = if text.ends_with('d') { "; there is no unit for days: 1d is 24h" } else { "" };
-        format!(
-            "found {}: write a duration such as 5s, 10m or 1h30m (one to four whole numbers, each with h, m, \
-             s or ms){hint}",
-            quoted(text)
-        )
+        let found = quoted(text);
+        match meant(text) {
+            Some(meant) => format!(
+                "found {found}: write {} (a duration is one to four whole numbers, each with h, m, s or ms)",
+                quoted(meant)
+            ),
+            None => format!(
+                "found {found}: write a duration such as 5s, 10m or 1h30m (one to four whole numbers, each with h, m, \
+                 s or ms)"
+            ),
+        }
     })
+}
+
+/// The duration that a text means whose units are words, days or in capitals: `5m` for `5 minutes`, `24h` for `1d`.
+fn meant(text: &str) -> Option<String> {
+    let compact: String = text.to_lowercase().split_whitespace().collect();
+    let mut rest = compact.as_str();
+    let mut meant = String::new();
+    while !rest.is_empty() {
+        let (number, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+        let (unit, tail) = tail.split_at(tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len()));
+        let number: u64 = number.parse().ok()?;
+        let (number, unit) = match unit {
+            "d" | "day" | "days" => (number.checked_mul(24)?, "h"),
+            "h" | "hr" | "hrs" | "hour" | "hours" => (number, "h"),
+            "m" | "min" | "mins" | "minute" | "minutes" => (number, "m"),
+            "s" | "sec" | "secs" | "second" | "seconds" => (number, "s"),
+            "ms" | "millis" | "millisecond" | "milliseconds" => (number, "ms"),
+            _ => return None,
+        };
+        meant += &format!("{number}{unit}");
+        rest = tail;
+    }
+    parts(&meant).map(|_| meant)
 }
 
 fn parts(text: &str) -> Option<Duration> {
@@ -66,6 +94,27 @@ mod tests {
         for text in ["", "5", "s", "1.5s", "-5s", "5 s", "5S", "100000s", "1d", "1us", "1s1s1s1s1s", "10 minutes"] {
             assert!(parse(text).is_err(), "{text}");
         }
-        assert!(parse("7d").is_err_and(|said| said.ends_with("1d is 24h")));
+    }
+
+    #[test]
+    fn units_in_words_are_told_in_letters() {
+        for (text, meant) in [
+            ("5min", "5m"),
+            ("10 minutes", "10m"),
+            ("1 hour 30 mins", "1h30m"),
+            ("7d", "168h"),
+            ("30 sec", "30s"),
+            ("250millis", "250ms"),
+            ("5S", "5s"),
+        ] {
+            assert!(
+                parse(text).is_err_and(|said| said.contains(&format!(": write `{meant}` (a duration is"))),
+                "{text}"
+            );
+            assert!(parse(meant).is_ok(), "{meant}");
+        }
+        for text in ["5", "min", "5 fortnights", "1.5h", "-5s", "100000s", ""] {
+            assert!(parse(text).is_err_and(|said| said.contains("such as 5s, 10m or 1h30m")), "{text}");
+        }
     }
 }

@@ -22,14 +22,15 @@ const PATTERN_CHARS_MAX: usize = 1024;
 
 pub(super) fn lower(
     document: &StreamPipeline,
+    connections: &[Option<plan::KafkaConnection>],
     kafka: &KafkaSource,
     at: &Path,
     out: &mut Findings,
 ) -> Option<plan::KafkaSource> {
-    let connections = &document.spec.connections;
-    let connection = connections.iter().find(|c| c.name == kafka.connection);
+    let named = &document.spec.connections;
+    let connection = named.iter().position(|c| c.name == kafka.connection);
     if connection.is_none() {
-        let names: Vec<_> = connections.iter().map(|c| &*c.name).collect();
+        let names: Vec<_> = named.iter().map(|c| &*c.name).collect();
         let message =
             format!("there is no connection {}; {}", quoted(&kafka.connection), suggestion(&kafka.connection, &names));
         out.add(&at.field("connection"), message);
@@ -43,7 +44,7 @@ pub(super) fn lower(
         OnLostOffsets::Latest => plan::OnLostOffsets::Latest,
     };
     Some(plan::KafkaSource {
-        bootstrap_servers: connection?.kafka.as_ref()?.bootstrap_servers.clone(),
+        connection: connections.get(connection?)?.clone()?,
         topics: topics?,
         group_id,
         start_from: start_from?,
@@ -58,7 +59,8 @@ pub(super) fn refuse_shared_groups(sources: &[Option<plan::Source>], at: &Path, 
     for (i, source) in known() {
         let shares = |before: &plan::Source| {
             let (ours, theirs) = (&source.kafka, &before.kafka);
-            let is_one_group = ours.bootstrap_servers == theirs.bootstrap_servers && ours.group_id == theirs.group_id;
+            let is_one_group = ours.connection.bootstrap_servers == theirs.connection.bootstrap_servers
+                && ours.group_id == theirs.group_id;
             theirs.topics.in_common(&ours.topics).filter(|_| is_one_group).map(str::to_owned)
         };
         let mut before = known().take_while(|(of, _)| *of < i);
@@ -110,9 +112,19 @@ fn named(topics: &[String], at: &Path, out: &mut Findings) -> Topics {
     out.length(at, topics.len(), 1..=NAMED_MAX);
     out.distinct(topics.iter().enumerate().map(|(i, t)| (at.index(i), &**t)), "topics");
     for (i, topic) in topics.iter().enumerate() {
-        out.checked(&at.index(i), name::check_topic(topic));
+        let checked = name::check_topic(topic).map_err(|message| match topic.contains('*') {
+            true => format!("{message}; for every topic with such a name write {}", quoted(as_pattern(topic))),
+            false => message,
+        });
+        out.checked(&at.index(i), checked);
     }
     Topics::Named(topics.to_vec())
+}
+
+/// The field with the pattern for a name as a shell's or as a regular expression.
+fn as_pattern(topic: &str) -> String {
+    let pattern = if topic.contains(".*") { topic.to_owned() } else { topic.replace('.', "\\.").replace('*', ".*") };
+    format!("topicPattern: {pattern}")
 }
 
 fn matching(pattern: &str, at: &Path, out: &mut Findings) -> Option<Topics> {

@@ -2,9 +2,10 @@
 //! at once.
 //!
 //! This code lowers or refuses each field of the document and ignores none (`tests/documents/final_shape.rs` tries them
-//! all).
+//! all). Fields whose feature is not built never come here: `refused.rs` refuses them first.
 
 mod check;
+mod connection;
 pub(crate) mod duration;
 mod graph;
 mod kafka;
@@ -25,16 +26,11 @@ use weir_plan::Plan;
 use crate::document::StreamPipeline;
 use crate::finding::{Broken, FINDINGS_MAX, Finding, Findings, Path};
 
-/// Lowers a document.
+/// Lowers a document in which stand-ins fill the `broken` places. If there are any, it never returns a plan.
 ///
 /// # Errors
 /// All errors, in the order of the document's sections; at most a hundred.
-pub fn lower(document: &StreamPipeline) -> Result<Plan, Vec<Finding>> {
-    lower_beside(document, Vec::new())
-}
-
-/// Lowers a document in which stand-ins fill the `broken` places. If there are any, it never returns a plan.
-pub(crate) fn lower_beside(document: &StreamPipeline, broken: Vec<Broken>) -> Result<Plan, Vec<Finding>> {
+pub(crate) fn lower(document: &StreamPipeline, broken: Vec<Broken>) -> Result<Plan, Vec<Finding>> {
     let mut out = Findings::beside(broken);
     let plan = lower_into(document, &mut out);
     match plan {
@@ -58,11 +54,10 @@ fn lower_into(document: &StreamPipeline, out: &mut Findings) -> Option<Plan> {
     operation::operation(spec, &at, out);
     let state_action =
         spec.state_action.as_ref().map(|action| operation::state_action(action, &at.field("stateAction"), out));
-    settings::connections(spec, &at, out);
-    settings::not_yet(spec, &at, out);
+    let connections = connection::lower(spec, &at, out);
 
     let graph = graph::resolve(spec, &at, out);
-    let sources = source::lower(document, &at, out);
+    let sources = source::lower(document, &connections, &at, out);
     let steps = step::lower(&spec.steps, &graph, &sources.schemas, &at.field("steps"), out);
     let sinks = sink::lower(spec, &graph, &sources.schemas, &steps, &at, out);
     sink::check_places(spec, &at, out);

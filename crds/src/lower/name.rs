@@ -6,6 +6,7 @@ use weir_plan::quote::quoted;
 /// the name.
 const NODE_NAME_CHARS_MAX: usize = 50;
 const OBJECT_NAME_CHARS_MAX: usize = 253;
+const SECRET_KEY_CHARS_MAX: usize = 253;
 /// Kafka's `Topic.MAX_NAME_LENGTH`, in characters.
 const TOPIC_CHARS_MAX: usize = 249;
 const COLUMN_CHARS_MAX: usize = 255;
@@ -50,14 +51,14 @@ pub(super) fn check_object(name: &str) -> Result<(), String> {
     Err(format!("found {}: write the name of a Secret, lower-case letters, digits, hyphens and dots", quoted(name)))
 }
 
-/// Checks a key of a Secret by the rule of Kubernetes. A key is a file's name, so it must not lead out of the folder.
+/// Checks a key of a Secret by Kubernetes' rule. A key is a file's name, so it must not lead out of the folder.
 pub(super) fn check_secret_key(key: &str) -> Result<(), String> {
-    let plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
-    if plain && (1..=OBJECT_NAME_CHARS_MAX).contains(&key.len()) && key != "." && !key.starts_with("..") {
+    let plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if plain && (1..=SECRET_KEY_CHARS_MAX).contains(&key.len()) && !key.starts_with("..") && key != "." {
         return Ok(());
     }
     Err(format!(
-        "found {}: write a key of the Secret, ASCII letters, digits, hyphens, underscores and dots, as in ca.crt",
+        "found {}: write a key of the Secret, 1 to {SECRET_KEY_CHARS_MAX} letters, digits, dots, underscores and hyphens",
         quoted(key)
     ))
 }

@@ -7,13 +7,14 @@ use weir_plan::ids::Epoch;
 use weir_plan::plan::{self, MEMORY_BYTES_MIN};
 use weir_plan::quote::quoted;
 
-use super::step::LOCAL_DAYS;
 use super::{name, quantity};
 use crate::defaults;
 use crate::document::{
-    EnvVar, Offsets, PodTemplate, Quantity, Resources, Spec, StateAction, Trigger, TriggerType, unions,
+    EnvVar, NetworkPolicy, NetworkPolicyMode, Offsets, PodTemplate, Quantity, Resources, Spec, StateAction, Trigger,
+    TriggerType, unions,
 };
 use crate::finding::{Findings, Path};
+use crate::refused::LOCAL_DAYS;
 use crate::schedule::Schedule;
 
 const REPLICAS_MAX: i64 = 1;
@@ -22,6 +23,7 @@ const PULL_SECRETS_MAX: usize = 16;
 const TOLERATIONS_MAX: usize = 32;
 const SPREADS_MAX: usize = 16;
 const RESOURCES_MAX: usize = 16;
+const PEERS_MAX: usize = 32;
 /// The most characters of a label's value.
 const LABEL_CHARS_MAX: usize = 63;
 const TAG_CHARS_MAX: usize = 128;
@@ -31,6 +33,17 @@ const ENV_VALUE_CHARS_MAX: usize = 4096;
 const MEMORY: &str = "memory";
 /// The prefix of labels and annotations that the operator and the runtime use themselves.
 const OWN_PREFIX: &str = "weir.dev/";
+/// Beginnings of annotations with which Kubernetes or a container runtime loosens what confines a pod: AppArmor,
+/// seccomp and sysctls in their former shape, and CRI-O's devices and user namespaces.
+const LOOSENING_PREFIXES: [&str; 5] = [
+    "container.apparmor.security.beta.kubernetes.io/",
+    "container.seccomp.security.alpha.kubernetes.io/",
+    "seccomp.security.alpha.kubernetes.io/",
+    "security.alpha.kubernetes.io/",
+    "io.kubernetes.cri-o.",
+];
+/// Environment variables that the operator sets.
+const OWN_VARIABLES: [&str; 2] = ["WEIR_NAMESPACE", "WEIR_RUN"];
 
 /// Checks the fields that say how and where the pipeline runs.
 pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
@@ -59,6 +72,30 @@ pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
     }
     if let Some(template) = &spec.pod_template {
         pod_template(template, &at.field("podTemplate"), out);
+    }
+    if let Some(policy) = &spec.network_policy {
+        network_policy(policy, &at.field("networkPolicy"), out);
+    }
+}
+
+fn network_policy(policy: &NetworkPolicy, at: &Path, out: &mut Findings) {
+    let at_peers = at.field("ingressFrom");
+    let peers = policy.ingress_from.as_deref().unwrap_or_default();
+    out.length(&at_peers, peers.len(), 0..=PEERS_MAX);
+    match policy.mode.unwrap_or(defaults::NETWORK_POLICY_MODE) {
+        NetworkPolicyMode::Managed => {}
+        NetworkPolicyMode::Unmanaged => {
+            if policy.ingress_from.is_some() {
+                out.add(&at_peers, "belongs to the mode `Managed`, and the mode is `Unmanaged`; leave it out");
+            }
+        }
+    }
+    for (i, peer) in peers.iter().enumerate() {
+        let selects = peer.namespace_selector.is_some() || peer.pod_selector.is_some();
+        if selects == peer.ip_block.is_some() {
+            let message = "write either an ipBlock, or a podSelector, a namespaceSelector or both";
+            out.add(&at_peers.index(i), message);
+        }
     }
 }
 
@@ -160,6 +197,10 @@ fn pod_template(template: &PodTemplate, at: &Path, out: &mut Findings) {
                     format!("begins with {OWN_PREFIX}, which the operator keeps for itself; take another key"),
                 );
             }
+            if let Some(prefix) = LOOSENING_PREFIXES.iter().find(|p| field == "annotations" && key.starts_with(**p)) {
+                let message = format!("begins with {prefix}, which can loosen what confines the pod; leave it out");
+                out.add(&at, message);
+            }
             if field != "annotations" && !is_label(value) {
                 let message = format!(
                     "found `{value}`: write at most {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and \
@@ -208,6 +249,9 @@ fn environment(env: &[EnvVar], at: &Path, out: &mut Findings) {
                 variable.name
             );
             out.add(&at.field("name"), message);
+        }
+        if OWN_VARIABLES.contains(&variable.name.as_str()) {
+            out.add(&at.field("name"), format!("the operator sets `{}` itself; leave it out", variable.name));
         }
         let chars = variable.value.chars().count();
         if chars > ENV_VALUE_CHARS_MAX {

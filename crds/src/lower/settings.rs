@@ -1,14 +1,15 @@
-//! All parts of the document outside of the graph: trigger, checkpoint, storage, connections, limits.
+//! All parts of the document outside of the graph and of the connections: trigger, checkpoint, storage, limits.
 
 use weir_plan::plan;
 use weir_plan::quote::quoted;
 
 use super::check::NAMED_MAX;
+use super::connection::secret_key;
 use super::{name, operation, uri};
 use crate::defaults;
 use crate::document::{
-    Checkpoint, KafkaConnection, Limits, Metadata, OnEnd, S3Encryption, S3EncryptionType, S3Storage, SecretKeyRef,
-    Spec, Storage, Trigger, TriggerType, unions,
+    Checkpoint, Limits, Metadata, OnEnd, S3Encryption, S3EncryptionType, S3Storage, SecretKeyRef, Storage, Trigger,
+    TriggerType, unions,
 };
 use crate::finding::{Findings, Path};
 
@@ -78,8 +79,6 @@ pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) 
 }
 
 pub(super) fn checkpoint(checkpoint: &Checkpoint, at: &Path, out: &mut Findings) -> Option<plan::Checkpoint> {
-    out.not_yet(at, "minPause", checkpoint.min_pause.as_ref());
-    out.not_yet(at, "timeout", checkpoint.timeout.as_ref());
     let uri = out.checked(&at.field("uri"), uri::parse(&checkpoint.uri));
     // Recovery reads the newest manifest and the one before it, so at least two are kept.
     let keep = out.integer(&at.field("keep"), checkpoint.keep.unwrap_or(defaults::KEEP), 2..=10_000);
@@ -161,12 +160,6 @@ fn ca(ca: &SecretKeyRef, endpoint: Option<&str>, at: &Path, out: &mut Findings) 
     secret_key(ca, at, out)
 }
 
-fn secret_key(secret: &SecretKeyRef, at: &Path, out: &mut Findings) -> plan::SecretKey {
-    out.checked(&at.field("name"), name::check_object(&secret.name));
-    out.checked(&at.field("key"), name::check_secret_key(&secret.key));
-    plan::SecretKey { secret: secret.name.clone(), key: secret.key.clone() }
-}
-
 fn check_endpoint(endpoint: &str) -> Result<(), String> {
     let authority = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://")).unwrap_or_default();
     let authority = authority.strip_suffix('/').unwrap_or(authority);
@@ -187,58 +180,8 @@ fn check_endpoint(endpoint: &str) -> Result<(), String> {
 }
 
 /// Whether the text is a port. `parse` alone would accept a plus sign.
-fn is_port(text: &str) -> bool {
+pub(super) fn is_port(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
-}
-
-/// Refuses parts of the document whose features are not built yet.
-pub(super) fn not_yet(spec: &Spec, at: &Path, out: &mut Findings) {
-    out.not_yet(at, "tables", (!spec.tables.is_empty()).then_some(&()));
-    let open = [
-        ("autoscale", &spec.autoscale),
-        ("http", &spec.http),
-        ("networkPolicy", &spec.network_policy),
-        ("scratch", &spec.scratch),
-    ];
-    for (field, block) in open {
-        out.not_yet(at, field, block.as_ref());
-    }
-}
-
-/// Lowers connections. A connection that no source uses is allowed: an override may select another one.
-pub(super) fn connections(spec: &Spec, spec_at: &Path, out: &mut Findings) {
-    let at = spec_at.field("connections");
-    out.length(&at, spec.connections.len(), 0..=NAMED_MAX);
-    out.distinct(
-        spec.connections.iter().enumerate().map(|(i, c)| (at.index(i).field("name"), &*c.name)),
-        "connections",
-    );
-    for (i, connection) in spec.connections.iter().enumerate() {
-        let at = at.index(i);
-        out.checked(&at.field("name"), name::check_node(&connection.name));
-        let is_there = [connection.kafka.is_some(), connection.schema_registry.is_some()];
-        out.exactly_one(&at, unions::CONNECTION_KINDS, &is_there);
-        out.not_yet(&at, "schemaRegistry", connection.schema_registry.as_ref());
-        if let Some(kafka) = &connection.kafka {
-            kafka_connection(kafka, &at.field("kafka"), out);
-        }
-    }
-}
-
-fn kafka_connection(kafka: &KafkaConnection, at: &Path, out: &mut Findings) {
-    out.not_yet(at, "sasl", kafka.sasl.as_ref());
-    out.not_yet(at, "tls", kafka.tls.as_ref());
-    out.not_yet(at, "controlTopic", kafka.control_topic.as_ref());
-    for server in kafka.bootstrap_servers.split(',').map(str::trim) {
-        let port = server
-            .rsplit_once(':')
-            .filter(|(host, _)| !host.is_empty() && !host.contains(['/', ' ']))
-            .map(|(_, port)| port);
-        if !port.is_some_and(is_port) {
-            let message = format!("found {}: write host:port, several with commas between them", quoted(server));
-            out.add(&at.field("bootstrapServers"), message);
-        }
-    }
 }
 
 pub(super) fn limits(limits: Option<&Limits>, at: &Path, out: &mut Findings) -> Option<plan::Limits> {

@@ -40,23 +40,30 @@ impl Sources {
     }
 }
 
-pub(super) fn lower(document: &StreamPipeline, spec_at: &Path, out: &mut Findings) -> Sources {
+pub(super) fn lower(
+    document: &StreamPipeline,
+    connections: &[Option<plan::KafkaConnection>],
+    spec_at: &Path,
+    out: &mut Findings,
+) -> Sources {
     let at = spec_at.field("sources");
+    let sources = document.spec.sources.iter().enumerate();
     let (plans, schemas): (Vec<_>, _) =
-        document.spec.sources.iter().enumerate().map(|(i, source)| one(document, source, &at.index(i), out)).unzip();
+        sources.map(|(i, source)| one(document, connections, source, &at.index(i), out)).unzip();
     kafka::refuse_shared_groups(&plans, &at, out);
     Sources { plans, schemas }
 }
 
 fn one(
     document: &StreamPipeline,
+    connections: &[Option<plan::KafkaConnection>],
     source: &Source,
     at: &Path,
     out: &mut Findings,
 ) -> (Option<plan::Source>, Option<SchemaRef>) {
-    out.not_yet(at, "maxRecordsPerEpoch", source.max_records_per_epoch.as_ref());
     out.exactly_one(at, unions::SOURCE_KINDS, &[source.kafka.is_some()]);
-    let kafka = source.kafka.as_ref().and_then(|kafka| kafka::lower(document, kafka, &at.field("kafka"), out));
+    let kafka = source.kafka.as_ref();
+    let kafka = kafka.and_then(|kafka| kafka::lower(document, connections, kafka, &at.field("kafka"), out));
     envelope(source, at, out);
     let bad_records = bad_records(source.bad_records.as_ref(), &at.field("badRecords"), out);
     let format = format(&source.format, &at.field("format"), out);
@@ -69,7 +76,8 @@ fn one(
     let event_time =
         source.event_time.as_ref().map(|block| event_time(block, decoded.as_ref(), &at.field("eventTime"), out));
     let schema = decoded.map(|decoded| {
-        let event_time = event_time.is_some().then(event_time_field);
+        let has_event_time = event_time.is_some() || !out.is_sound(&at.field("eventTime"));
+        let event_time = has_event_time.then(event_time_field);
         Arc::new(Schema::new(decoded.fields().iter().cloned().chain(event_time).collect::<Vec<_>>()))
     });
     let tombstones = match source.tombstones.unwrap_or(defaults::TOMBSTONES) {
@@ -141,23 +149,18 @@ fn envelope(source: &Source, at: &Path, out: &mut Findings) {
             out.not_yet_value(&at.field("envelope"), found, &["Plain"]);
         }
     }
-    out.not_yet(at, "keyFormat", source.key_format.as_ref());
-    out.not_yet(at, "key", source.key.as_ref());
 }
 
 /// Lowers the format of the records.
 fn format(format: &Format, at: &Path, out: &mut Findings) -> Option<plan::Format> {
-    let later = [
-        ("raw", format.raw.is_some()),
-        ("csv", format.csv.is_some()),
-        ("avro", format.avro.is_some()),
-        ("protobuf", format.protobuf.is_some()),
+    let is_there = [
+        format.json.is_some(),
+        format.raw.is_some(),
+        format.csv.is_some(),
+        format.avro.is_some(),
+        format.protobuf.is_some(),
     ];
-    let is_there: Vec<_> = std::iter::once(format.json.is_some()).chain(later.map(|(_, is_there)| is_there)).collect();
     out.exactly_one(at, unions::FORMATS, &is_there);
-    for (kind, is_there) in later {
-        out.not_yet(at, kind, is_there.then_some(&()));
-    }
     let json = format.json.as_ref()?;
     let timestamp_numbers = match json.timestamp_numbers.unwrap_or(defaults::TIMESTAMP_NUMBERS) {
         document::TimestampNumbers::Refuse => TimestampNumbers::Refuse,
@@ -169,9 +172,7 @@ fn format(format: &Format, at: &Path, out: &mut Findings) -> Option<plan::Format
 /// Lowers the reader's schema.
 fn columns(source: &Source, at: &Path, out: &mut Findings) -> Option<Vec<Column>> {
     let Some(columns) = &source.columns else {
-        if source.format.raw.is_none() {
-            out.add(at, COLUMNS_ARE_REQUIRED);
-        }
+        out.add(at, COLUMNS_ARE_REQUIRED);
         return None;
     };
     let at = &at.field("columns");
@@ -231,12 +232,6 @@ fn event_time(
     let clocks =
         [event_time.expr.is_some(), event_time.kafka_timestamp.is_some(), event_time.processing_time.is_some()];
     out.exactly_one(at, unions::CLOCKS, &clocks);
-    if event_time.kafka_timestamp.is_some() {
-        let message = "not supported yet: write metadataColumns: [{name: kafka_time, field: Timestamp}] in `kafka`, \
-                       and expr: kafka_time here";
-        out.add(&at.field("kafkaTimestamp"), message);
-    }
-    out.not_yet(at, "processingTime", event_time.processing_time.as_ref());
     let delay = match &event_time.watermark_delay {
         Some(delay) => out.duration(&at.field("watermarkDelay"), delay, "0s", "99999h"),
         None if event_time.expr.is_some() => {

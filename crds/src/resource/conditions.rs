@@ -93,6 +93,8 @@ reasons! {
     InvalidDocument,
     /// A Secret or one of its keys is missing.
     SecretMissing,
+    /// A Secret lacks a label without which the operator's settings allow no pipeline to use it.
+    SecretNotAllowed,
     /// Another pipeline was first to use this checkpoint, or a place that overlaps it.
     CheckpointInUse,
     /// Another pipeline already writes a table there, or in a place that overlaps it.

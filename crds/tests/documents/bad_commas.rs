@@ -51,26 +51,25 @@ fn what_can_not_be_read_is_told_with_its_line_and_what_to_write() {
         (
             // A number can't be a key.
             (REVENUE, "columns: [{name: revenue, expr: max(substr(city, 1, 2))}]"),
-            "in line 32 a comma ends a value inside {…}: write it in quotes, `expr: \"max(substr(city, 1, 2))\"`, or \
+            "line 32: a comma ends a value inside {…}: write it in quotes, `expr: \"max(substr(city, 1, 2))\"`, or \
              the block in several lines",
         ),
         (
             ("columns: [{name: city, expr: upper(city)}", "columns: [{name: city, expr: concat(city, 'x')}"),
-            "in line 26 a comma ends a value inside {…}: write it in quotes, `expr: \"concat(city, 'x')\"`, or the \
+            "line 26: a comma ends a value inside {…}: write it in quotes, `expr: \"concat(city, 'x')\"`, or the \
              block in several lines",
         ),
         (
             ("{name: price, type: double, required: true}", "{name: price, type: struct<a: int, b: string>}"),
-            "in line 18 a colon ends a value: write it in quotes, `type: \"struct<a: int, b: string>\"`",
+            "line 18: a colon ends a value: write it in quotes, `type: \"struct<a: int, b: string>\"`",
         ),
         (
             ("      where: price >= 0", "      where: city = 'a: b'"),
-            "in line 25 a colon ends a value: write it in quotes, `where: \"city = 'a: b'\"`",
+            "line 25: a colon ends a value: write it in quotes, `where: \"city = 'a: b'\"`",
         ),
     ] {
         let found = findings(&with(&[edit]));
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].starts_with("this is not YAML that can be read: ") && found[0].ends_with(said), "{found:?}");
+        assert_eq!(found, [said]);
     }
 }
 

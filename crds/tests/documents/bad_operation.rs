@@ -19,6 +19,19 @@ fn wrong_fields_that_only_the_operator_acts_on() {
             )]],
         ),
         (
+            "no annotation loosens what confines the pod",
+            &[&[(
+                "",
+                "  podTemplate: {annotations: {container.apparmor.security.beta.kubernetes.io/weir: unconfined, \
+                 seccomp.security.alpha.kubernetes.io/pod: unconfined, security.alpha.kubernetes.io/unsafe-sysctls: \
+                 a=b, io.kubernetes.cri-o.Devices: /dev/sda, kubernetes.io/description: fine}}",
+            )]],
+        ),
+        (
+            "the operator's own variables are not the person's to set",
+            &[&[("", "  podTemplate: {env: [{name: WEIR_NAMESPACE, value: other}, {name: WEIR_LOG, value: debug}]}")]],
+        ),
+        (
             "names in the pod template are those of objects",
             &[&[(
                 "",
@@ -47,6 +60,17 @@ fn wrong_fields_that_only_the_operator_acts_on() {
         (
             "Kubernetes' own blocks have no other fields than Kubernetes knows",
             &[&[("", "  podTemplate: {tolerations: [{key: spot, opperator: Exists}]}")]],
+        ),
+        (
+            "a network policy admits peers of Kubernetes' shape",
+            &[
+                &[("", "  networkPolicy: {mode: Unmanaged, ingressFrom: []}")],
+                &[(
+                    "",
+                    "  networkPolicy: {ingressFrom: [{}, {podSelector: {}, ipBlock: {cidr: 10.0.0.0/8}}, {pods: {}}]}",
+                )],
+                &[("", "  networkPolicy: {mode: Off}")],
+            ],
         ),
         (
             "a variable stands once in the environment",

@@ -45,7 +45,7 @@ fn rides_runs_on_a_laptop_with_its_override() {
     assert_eq!(plan.sinks[0].uri(), "file:///tmp/weir/silver/rides_agg");
     let SinkKind::Delta(delta) = &plan.sinks[0].kind;
     assert_eq!(delta.partition_by, ["date"]);
-    assert_eq!(plan.sources[0].kafka.bootstrap_servers, "127.0.0.1:9092");
+    assert_eq!(plan.sources[0].kafka.connection.bootstrap_servers, "127.0.0.1:9092");
     assert!(plan.storage.is_empty());
 }
 

@@ -1,6 +1,6 @@
 //! The notices about valid documents.
 
-use weir_crds::{load, notices};
+use weir_crds::{load, notices, notices_of_text};
 
 use crate::right::with;
 
@@ -29,4 +29,38 @@ fn a_run_that_reads_what_is_there_or_goes_on_is_not() {
         assert_eq!(told(&[available_now, (READS, &reads)]), Vec::<String>::new(), "{start_from}");
     }
     assert_eq!(told(&[]), Vec::<String>::new());
+}
+
+#[test]
+fn a_pattern_that_matches_one_name_is_told() {
+    for (pattern, instead) in [("rides-", "`rides-.*`"), ("^rides-", "`rides-.*`"), ("rides", "`rides.*`")] {
+        let said = told(&[("topics: [rides]", &format!("topicPattern: {pattern}"))]);
+        assert_eq!(said.len(), 1, "{pattern}: {said:?}");
+        let begins = format!("spec.sources[0].kafka.topicPattern: `{pattern}` must match the whole name of a topic");
+        assert!(said[0].starts_with(&begins) && said[0].contains(instead), "{said:?}");
+    }
+    assert_eq!(told(&[("topics: [rides]", "topicPattern: rides-.*")]), Vec::<String>::new());
+}
+
+#[test]
+fn a_comment_that_may_be_the_rest_of_an_expression_is_told() {
+    let said = |line: &str| notices_of_text(&with(&[("where: price >= 0", line)]));
+    assert_eq!(
+        said("where: price >= 0 #and true"),
+        [
+            "line 25: YAML takes ` #` for the beginning of a comment, which leaves `where: price >= 0`: write the value in \
+          quotes, `where: \"price >= 0 #and true\"`, if the rest belongs to it"
+        ]
+    );
+    for line in [
+        "where: price >= 0 # what was paid",
+        "where: price >= 0   ##",
+        "where: price >= 0 #",
+        "where: \"price >= 0 #x\"",
+        "where: city != 'a#b'",
+        "#where: price >= 0 #x",
+        "where: price >= 0\n      #x",
+    ] {
+        assert_eq!(said(line), Vec::<String>::new(), "{line}");
+    }
 }

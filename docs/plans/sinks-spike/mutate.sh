@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# mutate.sh BOOTSTRAP: breaks the spike in one way after the other and says whether a run of 100 seconds notices.
+# mutate.sh BOOTSTRAP [SECONDS [NAME]]: breaks the spike in one way after the other and says whether a run of 100 seconds
+# notices. With a NAME, only the ways whose names contain it.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp -r "$here/." "$work"
+export CARGO_PROFILE_DEV_PANIC=abort # what is noticed ends the run at once
+ulimit -c 0
 
 mutation() { # NAME FILE FROM TO
+  [[ "$1" == *"$only"* ]] || return 0
   cp "$here/src/$2" "$work/src/$2"
   python3 - "$work/src/$2" "$3" "$4" <<'P' || { echo "$1: does not apply"; return; }
 import sys
@@ -16,15 +20,19 @@ sys.exit(1) if text.count(old) != 1 else open(path, "w").write(text.replace(old,
 P
   if ! cargo build --quiet --manifest-path "$work/Cargo.toml" 2>"$work/said"; then
     echo "$1: does not build"
-  elif RUST_BACKTRACE=0 timeout 300 "${CARGO_TARGET_DIR:-$work/target}/debug/sinks-spike" "$bootstrap" 100 >"$work/said" 2>&1; then
-    echo "$1: NOT NOTICED"
   else
-    echo "$1: noticed ($(grep -m1 -A1 panicked "$work/said" | tail -1 | cut -c1-90))"
+    RUST_BACKTRACE=0 timeout $((seconds + 60)) "${CARGO_TARGET_DIR:-$work/target}/debug/sinks-spike" "$bootstrap" "$seconds" \
+      >"$work/said" 2>&1
+    case $? in
+      0) echo "$1: NOT NOTICED ($(tail -1 "$work/said"))" ;;
+      124) echo "$1: noticed (it does not end; $(grep -m1 -A1 panicked "$work/said" | tail -1 | cut -c1-90))" ;;
+      *) echo "$1: noticed ($(grep -m1 -A1 panicked "$work/said" | tail -1 | cut -c1-90))" ;;
+    esac
   fi
   cp "$here/src/$2" "$work/src/$2"
 }
 
-bootstrap=$1
+bootstrap=$1 seconds=${2:-100} only=${3:-}
 mutation "what is there of an epoch is produced again" kafka.rs '=> there.done,' '=> 0,'
 mutation "an epoch that is there is produced again" kafka.rs 'there.epoch == of.epoch && there.is_whole => return Ok(Outcome::AlreadyThere)' 'false => return Ok(Outcome::AlreadyThere)'
 mutation "another producer has another id" kafka.rs 'format!("{}-{}", self.control, self.name)' 'format!("{}-{}-{:?}", self.control, self.name, Instant::now())'

@@ -9,7 +9,8 @@ use weir_tests::or_skip;
 
 use crate::stage::{LIMIT, Stage, counted_runtime};
 
-fn looks(stage: &Stage) -> u64 {
+/// How many full looks the operator has taken.
+pub fn looks(stage: &Stage) -> u64 {
     let metrics = stage.metrics();
     let line = metrics.lines().find_map(|line| line.strip_prefix("weir_operator_looks_total "));
     line.unwrap().parse().unwrap()

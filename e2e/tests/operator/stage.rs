@@ -29,6 +29,7 @@ use weir_tests::services::ports;
 use weir_tests::services::process::Process;
 use weir_tests::skip::Missing;
 
+use crate::requests::Requests;
 use crate::rights;
 
 /// The time until the operator sees something and acts on it. It looks at least every 10 s, so only a failing test
@@ -62,10 +63,25 @@ impl Stage {
 
     /// A stage on this API server.
     pub async fn on(server: &ApiServer) -> Self {
-        let admin = server.kubeconfig();
         let (namespace, logs) = (Namespace::on(server).await, TempDir::new().unwrap());
-        let kubeconfig = rights::kubeconfig(&namespace, &admin, logs.path()).await;
-        let operator = start(&kubeconfig, &namespace.name, "the-operator", logs.path());
+        let kubeconfig = rights::kubeconfig(&namespace, &server.kubeconfig(), logs.path()).await;
+        Self::with(namespace, logs, kubeconfig).await
+    }
+
+    /// A stage whose operator's requests are recorded.
+    ///
+    /// # Errors
+    /// If the API server is not available on this machine.
+    pub async fn recorded() -> Result<(Self, Requests), Missing> {
+        let server = api_server::shared().await?;
+        let (namespace, logs) = (Namespace::on(server).await, TempDir::new().unwrap());
+        let kubeconfig = rights::kubeconfig(&namespace, &server.kubeconfig(), logs.path()).await;
+        let (kubeconfig, requests) = Requests::through(&kubeconfig).await;
+        Ok((Self::with(namespace, logs, kubeconfig).await, requests))
+    }
+
+    async fn with(namespace: Namespace, logs: TempDir, kubeconfig: PathBuf) -> Self {
+        let operator = start(&kubeconfig, &namespace.name, "the-operator", logs.path(), &[]);
         let stage = Self { namespace, operator, logs, kubeconfig };
         let keys = json!({"metadata": {"name": "lake"}, "stringData": {"accessKeyId": "a", "secretAccessKey": "b"}});
         stage.api::<Secret>().create(&PostParams::default(), &serde_json::from_value(keys).unwrap()).await.unwrap();
@@ -84,7 +100,13 @@ impl Stage {
 
     #[must_use]
     pub fn start_another(&self, identity: &str) -> Operator {
-        start(&self.kubeconfig, &self.namespace.name, identity, self.logs.path())
+        self.start_another_with(identity, &[])
+    }
+
+    /// Starts an operator with further arguments.
+    #[must_use]
+    pub fn start_another_with(&self, identity: &str, further: &[&str]) -> Operator {
+        start(&self.kubeconfig, &self.namespace.name, identity, self.logs.path(), further)
     }
 
     /// Starts an operator for which nothing listens at the API server's address.
@@ -94,7 +116,7 @@ impl Stage {
         config["clusters"][0]["cluster"]["server"] = json!(format!("https://127.0.0.1:{}", ports::free()));
         let file = self.logs.path().join("kubeconfig");
         std::fs::write(&file, config.to_string()).unwrap();
-        start(&file, &self.namespace.name, "the-lost", self.logs.path())
+        start(&file, &self.namespace.name, "the-lost", self.logs.path(), &[])
     }
 
     #[must_use]
@@ -276,7 +298,7 @@ pub fn document(name: &str) -> Value {
     document
 }
 
-fn start(kubeconfig: &Path, namespace: &str, identity: &str, logs: &Path) -> Operator {
+fn start(kubeconfig: &Path, namespace: &str, identity: &str, logs: &Path, further: &[&str]) -> Operator {
     let test = std::env::current_exe().unwrap();
     // The test lies in target/<profile>/deps.
     let mut command = Command::new(test.parent().and_then(Path::parent).unwrap().join("weir-operator"));
@@ -290,7 +312,7 @@ fn start(kubeconfig: &Path, namespace: &str, identity: &str, logs: &Path) -> Ope
         "--namespace",
         namespace,
     ]);
-    command.args(["--leader-election-namespace", namespace, "--identity", identity]);
+    command.args(["--leader-election-namespace", namespace, "--identity", identity]).args(further);
     let log = File::options().create(true).append(true).open(logs.join(LOG)).unwrap();
     command.env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1").stderr(log);
     Operator { address, process: Process::spawn(&mut command).unwrap() }

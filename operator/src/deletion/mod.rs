@@ -81,7 +81,7 @@ pub async fn reconcile(
         }
         Step::MakeJob => {
             // Without a revision, nothing ever ran.
-            let Some(revision) = revision(pipeline, owner, observed) else {
+            let Some(revision) = revision(context, pipeline, owner, observed) else {
                 return let_go(context, pipeline, owner, None).await;
             };
             if !make_job(context, owner, &revision).await? {
@@ -149,13 +149,14 @@ fn facts(
 
 /// The revision that ran. A foreground deletion deletes the ControllerRevisions first; then the revision is built again
 /// from the spec and the status.
-fn revision(pipeline: &StreamPipeline, owner: &Owner, observed: &Observed) -> Option<Revision> {
+fn revision(context: &Context, pipeline: &StreamPipeline, owner: &Owner, observed: &Observed) -> Option<Revision> {
     if let Some(current) = current(observed).known() {
         return Some(current.clone());
     }
     let image = pipeline.status.as_ref()?.runtime.as_ref()?.image.clone();
     let document = weir_crds::parse_value(&pipeline.document()).ok()?;
-    Some(Revision::of(owner, Inputs::of(pipeline, &document.spec, image), 0, &[]))
+    let inputs = Inputs::of(pipeline, &document.spec, image);
+    Some(Revision::of(owner, inputs, context.settings.users, 0, &[]))
 }
 
 fn uri(pipeline: &StreamPipeline) -> &str {

@@ -12,7 +12,7 @@ pub const REVISION: &str = "weir.dev/revision";
 pub const RUN: &str = "weir.dev/run";
 /// The annotation with the pipeline's uid, on objects that the pipeline does not own.
 pub const OF: &str = "weir.dev/of";
-/// The annotation of pods that changes when the content of their Secrets changes.
+/// The annotation of pods with the versions of their Secrets when they were rolled out.
 pub const SECRETS: &str = "weir.dev/secrets";
 
 /// The pipeline that owns the objects.

@@ -13,14 +13,16 @@ pub mod workload;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount, ServicePort, ServiceSpec};
-use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPort, NetworkPolicySpec};
+use k8s_openapi::api::networking::v1::{
+    NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
+};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use kube::api::DynamicObject;
 
 use self::labels::Owner;
 use self::pod::DOCUMENT_KEY;
-pub use self::running::{Run, Running};
+pub use self::running::{Access, Run, Running};
 use self::workload::{Workload, workload};
 use crate::revision::Revision;
 use crate::settings::Settings;
@@ -31,10 +33,18 @@ pub struct Desired {
     pub service_account: ServiceAccount,
     pub config_map: ConfigMap,
     pub service: Service,
-    pub network_policy: NetworkPolicy,
+    pub network_policy: Policy,
     /// Only for clusters that have this kind.
     pub pod_monitor: DynamicObject,
     pub workload: Workload,
+}
+
+/// The desired NetworkPolicy.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Policy {
+    Of(Box<NetworkPolicy>),
+    None,
+    Unchanged,
 }
 
 #[must_use]
@@ -43,7 +53,11 @@ pub fn build(owner: &Owner, revision: &Revision, running: &Running, settings: &S
         service_account: service_account(owner),
         config_map: config_map(owner, revision),
         service: service(owner),
-        network_policy: network_policy(owner),
+        network_policy: match &running.access {
+            Access::Also(peers) => Policy::Of(Box::new(network_policy(owner, settings, peers))),
+            Access::Unmanaged => Policy::None,
+            Access::Unchanged => Policy::Unchanged,
+        },
         pod_monitor: pod_monitor::pod_monitor(owner, &settings.pod_monitor_labels),
         workload: workload(owner, revision, running),
     }
@@ -91,21 +105,27 @@ fn service(owner: &Owner) -> Service {
     }
 }
 
-/// Allows incoming connections only to the HTTP port.
-fn network_policy(owner: &Owner) -> NetworkPolicy {
+/// Allows incoming connections only to the HTTP port, and there only from the operator, from what scrapes metrics, and
+/// from whom the document names. Probes come from the node, which no policy blocks. What the pods may reach stays open:
+/// brokers, stores and registries have addresses that no selector knows.
+fn network_policy(owner: &Owner, settings: &Settings, also: &[NetworkPolicyPeer]) -> NetworkPolicy {
+    let from = settings.ingress_from.as_ref().map(|peers| peers.iter().chain(also).cloned().collect::<Vec<_>>());
+    // A rule with an empty list would admit everyone.
+    let admits_nobody = from.as_ref().is_some_and(Vec::is_empty);
+    let rule = NetworkPolicyIngressRule {
+        ports: Some(vec![NetworkPolicyPort {
+            port: Some(IntOrString::Int(i32::from(pod::HTTP_PORT))),
+            protocol: Some("TCP".to_owned()),
+            ..NetworkPolicyPort::default()
+        }]),
+        from,
+    };
     NetworkPolicy {
         metadata: owner.meta(&owner.name),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(owner.selector()),
             policy_types: Some(vec!["Ingress".to_owned()]),
-            ingress: Some(vec![NetworkPolicyIngressRule {
-                ports: Some(vec![NetworkPolicyPort {
-                    port: Some(IntOrString::Int(i32::from(pod::HTTP_PORT))),
-                    protocol: Some("TCP".to_owned()),
-                    ..NetworkPolicyPort::default()
-                }]),
-                from: None,
-            }]),
+            ingress: Some(if admits_nobody { Vec::new() } else { vec![rule] }),
             ..NetworkPolicySpec::default()
         }),
     }

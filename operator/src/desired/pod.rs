@@ -1,12 +1,12 @@
 //! The runtime's pod. It meets the `restricted` Pod Security Standard, whatever the document says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar as PodEnvVar,
-    EnvVarSource, HTTPGetAction, LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec,
-    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Toleration,
-    Volume, VolumeMount,
+    EnvVarSource, HTTPGetAction, KeyToPath, LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec,
+    PodTemplateSpec, Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecretProjection,
+    SecurityContext, Toleration, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -16,6 +16,8 @@ use weir_crds::document::{self, EnvVar, PodTemplate, SecretRef};
 
 use super::labels::{Owner, REVISION};
 use crate::inputs::Inputs;
+use crate::secrets::secret_keys;
+use crate::settings::Users;
 
 /// The port on which the runtime serves /metrics and /progress.
 pub const HTTP_PORT: u16 = 9464;
@@ -36,11 +38,13 @@ pub const DOCUMENT: &str = "document";
 pub const DOCUMENT_PATH: &str = "/etc/weir/pipeline.yaml";
 pub const TERMINATION_MESSAGE: &str = "/dev/termination-log";
 pub const SECRETS_DIR: &str = "/var/run/secrets/weir";
+/// The name of the volume with the Secrets.
+const SECRETS: &str = "secrets";
 
 /// The template of a revision's pods. The revision stores it, so that an operator upgrade which would build another
 /// template does not change running pods: see [`crate::revision`].
 #[must_use]
-pub fn template(owner: &Owner, inputs: &Inputs, revision: &str, config_map: &str) -> PodTemplateSpec {
+pub fn template(owner: &Owner, inputs: &Inputs, users: Users, revision: &str, config_map: &str) -> PodTemplateSpec {
     let given = inputs.pod_template.clone().unwrap_or_default();
     // Users can't override the labels and annotations that the operator uses.
     let mut labels = given.labels.clone().unwrap_or_default();
@@ -49,11 +53,11 @@ pub fn template(owner: &Owner, inputs: &Inputs, revision: &str, config_map: &str
     annotations.insert(REVISION.to_owned(), revision.to_owned());
     PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..ObjectMeta::default() }),
-        spec: Some(spec(owner, inputs, given, config_map)),
+        spec: Some(spec(owner, inputs, users, given, config_map)),
     }
 }
 
-fn spec(owner: &Owner, inputs: &Inputs, given: PodTemplate, config_map: &str) -> PodSpec {
+fn spec(owner: &Owner, inputs: &Inputs, users: Users, given: PodTemplate, config_map: &str) -> PodSpec {
     let tolerations =
         ["not-ready", "unreachable"].map(short_toleration).into_iter().chain(given.tolerations.unwrap_or_default());
     let pull_secret = |secret: SecretRef| LocalObjectReference { name: secret.name };
@@ -64,14 +68,7 @@ fn spec(owner: &Owner, inputs: &Inputs, given: PodTemplate, config_map: &str) ->
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(USER),
-            run_as_group: Some(USER),
-            fs_group: Some(USER),
-            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
-            ..PodSecurityContext::default()
-        }),
+        security_context: Some(security(users)),
         tolerations: Some(tolerations.collect()),
         node_selector: given.node_selector,
         affinity: given.affinity,
@@ -79,6 +76,21 @@ fn spec(owner: &Owner, inputs: &Inputs, given: PodTemplate, config_map: &str) ->
         priority_class_name: given.priority_class_name,
         image_pull_secrets: given.image_pull_secrets.map(|secrets| secrets.into_iter().map(pull_secret).collect()),
         ..PodSpec::default()
+    }
+}
+
+fn security(users: Users) -> PodSecurityContext {
+    let user = match users {
+        Users::OfImage => Some(USER),
+        Users::Assigned => None,
+    };
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: user,
+        run_as_group: user,
+        fs_group: user,
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
+        ..PodSecurityContext::default()
     }
 }
 
@@ -187,9 +199,9 @@ fn mounts(inputs: &Inputs) -> Vec<VolumeMount> {
         ..VolumeMount::default()
     };
     let mut mounts = vec![mount(DOCUMENT, "/etc/weir".to_owned(), true), mount("tmp", "/tmp".to_owned(), false)];
-    mounts.extend(
-        inputs.secrets.iter().enumerate().map(|(i, s)| mount(&secret_volume(i), format!("{SECRETS_DIR}/{s}"), true)),
-    );
+    if !inputs.secrets.is_empty() {
+        mounts.push(mount(SECRETS, SECRETS_DIR.to_owned(), true));
+    }
     mounts
 }
 
@@ -200,15 +212,28 @@ fn volumes(inputs: &Inputs, config_map: &str) -> Vec<Volume> {
         ..Volume::default()
     };
     let tmp = Volume { name: "tmp".to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() };
-    let secrets = inputs.secrets.iter().enumerate().map(|(i, name)| Volume {
-        name: secret_volume(i),
-        secret: Some(SecretVolumeSource { secret_name: Some(name.clone()), ..SecretVolumeSource::default() }),
+    let secrets = (!inputs.secrets.is_empty()).then(|| Volume {
+        name: SECRETS.to_owned(),
+        projected: Some(ProjectedVolumeSource { sources: Some(secrets(inputs)), ..ProjectedVolumeSource::default() }),
         ..Volume::default()
     });
     [document, tmp].into_iter().chain(secrets).collect()
 }
 
-/// The volume's name has a number, since the Secret's name may be longer than a volume's name.
-fn secret_volume(i: usize) -> String {
-    format!("secret-{i}")
+/// The keys that the document names, as files `<secret>/<key>`. A volume of a Secret is optional as a whole or not at
+/// all, so keys that need not exist are a source of their own.
+fn secrets(inputs: &Inputs) -> Vec<VolumeProjection> {
+    let of = |name: &str, keys: BTreeSet<String>, optional: bool| {
+        let path = |key: String| KeyToPath { path: format!("{name}/{key}"), key, mode: None };
+        (!keys.is_empty()).then(|| VolumeProjection {
+            secret: Some(SecretProjection {
+                name: name.to_owned(),
+                items: Some(keys.into_iter().map(path).collect()),
+                optional: optional.then_some(true),
+            }),
+            ..VolumeProjection::default()
+        })
+    };
+    let all = secret_keys(&inputs.document()["spec"]).into_iter();
+    all.flat_map(|(name, keys)| [of(&name, keys.required, false), of(&name, keys.optional, true)]).flatten().collect()
 }

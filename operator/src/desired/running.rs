@@ -1,13 +1,40 @@
 //! What of a pipeline may change without another revision, and what is to run now.
 
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
+use weir_crds::document::{NetworkPolicy, NetworkPolicyMode};
+
 /// What may change without a new revision.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Running {
     pub replicas: i32,
-    /// Changes when the content of the Secrets changes. The pods are then replaced, since a runtime reads Secrets only
-    /// when it starts.
-    pub secrets_hash: String,
+    /// The versions of the Secrets, for the annotation of the pods: see [`crate::secrets::versions_for_pods`].
+    pub secrets: String,
     pub run: Run,
+    pub access: Access,
+}
+
+/// Who may reach the pods.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Access {
+    /// Those that the operator's settings name, and these.
+    Also(Vec<NetworkPolicyPeer>),
+    /// The operator makes no policy.
+    Unmanaged,
+    /// As it is, since the spec is refused.
+    Unchanged,
+}
+
+impl Access {
+    /// What an accepted document says.
+    #[must_use]
+    pub fn of(policy: Option<&NetworkPolicy>) -> Self {
+        match policy.and_then(|policy| policy.mode) {
+            None | Some(NetworkPolicyMode::Managed) => {
+                Self::Also(policy.and_then(|policy| policy.ingress_from.clone()).unwrap_or_default())
+            }
+            Some(NetworkPolicyMode::Unmanaged) => Self::Unmanaged,
+        }
+    }
 }
 
 /// The run that should be running now.

@@ -1,20 +1,27 @@
 //! The objects as the API server gets them.
 #![allow(clippy::unwrap_used)]
 
+use k8s_openapi::api::core::v1::PodSecurityContext;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::workload::Workload;
-use super::{Desired, Run, Running, build, cleanup};
+use super::{Access, Desired, Policy, Run, Running, build, cleanup, pod};
 use crate::fixtures::{empty_cluster, owner, rides, rides_with, settings, verdict};
 use crate::revision::Revision;
+use crate::settings::{Settings, Users};
 
 fn yaml(object: &impl Serialize) -> String {
     format!("---\n{}", serde_yaml::to_string(object).unwrap())
 }
 
 fn desired(revision: &Revision, run: Run) -> Desired {
-    build(&owner(), revision, &Running { replicas: 1, secrets_hash: "s1".into(), run }, &settings())
+    build(
+        &owner(),
+        revision,
+        &Running { replicas: 1, secrets: "lake=s1".into(), run, access: Access::Also(Vec::new()) },
+        &settings(),
+    )
 }
 
 #[test]
@@ -23,6 +30,7 @@ fn the_objects_of_a_pipeline_that_goes_on() {
     let Desired { service_account, config_map, service, network_policy, pod_monitor, workload } =
         desired(&revision, Run::Endless);
     let Workload::Deployment(deployment) = workload else { panic!("{workload:?}") };
+    let Policy::Of(network_policy) = network_policy else { panic!("{network_policy:?}") };
     let objects = [yaml(&service_account), yaml(&config_map), yaml(&service), yaml(&network_policy)];
     let objects = objects.concat() + &yaml(&pod_monitor) + &yaml(&deployment);
     insta::assert_snapshot!(objects);
@@ -43,6 +51,47 @@ fn the_job_of_a_run_and_what_the_document_gives_to_its_pods() {
     let Workload::Job(job) = workload else { panic!("{workload:?}") };
     let job = yaml(&job);
     insta::assert_snapshot!(job);
+}
+
+/// Who may reach the pods of a document with this `networkPolicy`, where the operator's settings name `of_settings`.
+fn ingress(of_settings: Option<Value>, policy: Value) -> Value {
+    let peers = of_settings.map(|peers| serde_json::from_value(peers).unwrap());
+    let pipeline = rides_with("/networkPolicy", policy);
+    let revision = verdict(&pipeline, &empty_cluster()).target.unwrap();
+    let access = Access::of(serde_json::from_value(pipeline.spec["networkPolicy"].clone()).ok().as_ref());
+    let running = Running { replicas: 1, secrets: String::new(), run: Run::Endless, access };
+    match build(&owner(), &revision, &running, &Settings { ingress_from: peers, ..settings() }).network_policy {
+        Policy::Of(policy) => serde_json::to_value(policy.spec.unwrap().ingress).unwrap(),
+        Policy::None => json!("no policy"),
+        Policy::Unchanged => json!("unchanged"),
+    }
+}
+
+#[test]
+fn the_operator_the_scrapers_and_whom_the_document_names_may_reach_the_pods() {
+    let ports = json!([{"port": 9464, "protocol": "TCP"}]);
+    let peer = |app: &str| json!({"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": app}}});
+    let (operator, scraper, named) = (peer("operator"), peer("prometheus"), peer("page"));
+    let of_settings = Some(json!([operator, scraper]));
+    let rule = |from: Value| json!([{"ports": ports, "from": from}]);
+    assert_eq!(ingress(of_settings.clone(), Value::Null), rule(json!([operator, scraper])));
+    assert_eq!(ingress(of_settings.clone(), json!({"ingressFrom": [named]})), rule(json!([operator, scraper, named])));
+    assert_eq!(ingress(of_settings, json!({"mode": "Unmanaged"})), json!("no policy"));
+    assert_eq!(ingress(Some(json!([])), Value::Null), json!([]), "nobody, and not everybody");
+    assert_eq!(ingress(None, json!({"ingressFrom": [named]})), json!([{"ports": ports}]), "everybody");
+}
+
+#[test]
+fn where_the_platform_assigns_users_pods_ask_for_none() {
+    let of = |users| {
+        let inputs = verdict(&rides(), &empty_cluster()).target.unwrap().inputs;
+        let template = pod::template(&owner(), &inputs, users, "r", "r");
+        template.spec.unwrap().security_context.unwrap()
+    };
+    let assigned = of(Users::Assigned);
+    assert_eq!((assigned.run_as_user, assigned.run_as_group, assigned.fs_group), (None, None, None));
+    let of_image = of(Users::OfImage);
+    assert_eq!(PodSecurityContext { run_as_user: None, run_as_group: None, fs_group: None, ..of_image }, assigned);
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub fn job_of<'a>(owner: &Owner, run: &str, jobs: &'a [Job]) -> Option<&'a Job> 
 pub fn workload(owner: &Owner, revision: &Revision, running: &Running) -> Workload {
     let mut template = revision.template.clone();
     let annotations = template.metadata.get_or_insert_default().annotations.get_or_insert_default();
-    annotations.insert(SECRETS.to_owned(), running.secrets_hash.clone());
+    annotations.insert(SECRETS.to_owned(), running.secrets.clone());
     match &running.run {
         Run::Endless => Workload::Deployment(Box::new(deployment(owner, template, running))),
         Run::None => Workload::Done,

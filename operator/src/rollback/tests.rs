@@ -32,7 +32,7 @@ fn with_target(pipeline: &StreamPipeline, mut observed: Observed) -> Observed {
 
 fn annotate(annotations: &mut std::collections::BTreeMap<String, String>, revision: &Revision) {
     annotations.insert("weir.dev/revision".into(), revision.name.clone());
-    annotations.insert("weir.dev/secrets".into(), "s1".into());
+    annotations.insert("weir.dev/secrets".into(), "lake=s1".into());
 }
 
 fn pod_of(revision: &Revision, state: Value, ready: bool) -> k8s_openapi::api::core::v1::Pod {
@@ -169,7 +169,7 @@ fn another_document_another_image_and_other_secrets_are_tried() {
     other_image.spec["runtimeVersion"] = json!("2.0.0");
     assert_eq!(verdict(&other_image, &failing()).refusal, None);
     let mut other_secrets = failing();
-    other_secrets.secrets_hash = "s2".into();
+    other_secrets.secrets.get_mut("lake").unwrap().as_mut().unwrap().version = "s2".into();
     assert_eq!(verdict(&changed(), &other_secrets).refusal, None);
 }
 

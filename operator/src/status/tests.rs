@@ -1,11 +1,13 @@
 #![allow(clippy::unwrap_used)]
 
+mod applying;
+mod runs;
+
 use serde_json::{Value, json};
 use weir_crds::resource::{Status, StreamPipeline};
 use weir_plan::report::{Because, Hold, Kind, Offsets, Report, Source};
 
 use super::{Facts, status};
-use crate::error::Error;
 use crate::fixtures::{at, cluster_running, empty_cluster, owner, pod, rides, rides_with, verdict};
 use crate::marks::{Failed, Good};
 use crate::observed::Observed;
@@ -231,7 +233,7 @@ fn a_change_that_was_rolled_back_is_stalled_in_the_runtimes_words_while_what_ran
     let mut observed = cluster_running(&rides());
     let mut refused = verdict(&changed, &observed).target.unwrap();
     let failed =
-        Failed { reason: "ConfigError".into(), message: "there is no bucket `lake`".into(), secrets: "s1".into() };
+        Failed { reason: "ConfigError".into(), message: "there is no bucket `lake`".into(), secrets: "lake=s1".into() };
     refused.marks.failed = Some(failed);
     observed.revisions[0].marks.good = Some(Good::Committed);
     observed.revisions.push(refused);
@@ -292,46 +294,6 @@ fn a_condition_that_stays_keeps_its_time_of_transition() {
 }
 
 #[test]
-fn a_run_that_has_read_everything_is_ready_and_completed_and_not_made_again() {
-    let pipeline = rides_with("/trigger", json!({"type": "AvailableNow"}));
-    let mut observed = cluster_running(&rides());
-    observed.deployment = None;
-    let name = crate::desired::workload::job_name(&owner(), "first");
-    let template = observed.revisions[0].template.clone();
-    let job = json!({
-        "metadata": {"name": name}, "spec": {"template": template},
-        "status": {"startTime": "2026-01-01T11:00:00Z", "completionTime": "2026-01-01T11:30:00Z",
-                   "conditions": [{"type": "Complete", "status": "True"}]},
-    });
-    observed.jobs = vec![serde_json::from_value(job).unwrap()];
-    observed.pods.clear();
-    let mut done = pipeline.clone();
-    done.status = Some(found(&pipeline, &observed, None, None));
-    // The Job is gone, but the status still knows its result.
-    observed.jobs.clear();
-    for status in [done.status.clone().unwrap(), found(&done, &observed, None, None)] {
-        assert_conditions(&status, &["Ready=True/Completed", "Reconciling=False/UpToDate", "Stalled=False/UpToDate"]);
-        let run = status.run.unwrap();
-        assert_eq!((run.id.as_deref(), run.completed_at), (Some("first"), Some(at("2026-01-01T11:30:00Z"))));
-    }
-    // Another token is another run, which has not begun yet.
-    let mut again = rides_with("/trigger", json!({"type": "AvailableNow", "runToken": "second"}));
-    again.status = done.status;
-    let run = found(&again, &observed, None, None).run.unwrap();
-    assert_eq!((run.id.as_deref(), run.completed_at), (Some("second"), None));
-}
-
-#[test]
-fn before_the_first_due_time_it_is_ready_and_says_when_that_is() {
-    let mut pipeline = rides_with("/trigger", json!({"type": "AvailableNow", "schedule": "0 2 * * *"}));
-    pipeline.metadata.creation_timestamp = Some(at(NOW));
-    let status = found(&pipeline, &empty_cluster(), None, None);
-    assert_conditions(&status, &["Ready=True/Scheduled", "Reconciling=False/UpToDate", "Stalled=False/UpToDate"]);
-    assert_eq!(status.conditions[0].message, "no run was due yet; the next one is due at 2026-01-02T02:00:00Z");
-    assert_eq!(status.run.unwrap().next_at, Some(at("2026-01-02T02:00:00Z")));
-}
-
-#[test]
 fn what_holds_the_watermark_is_said_in_the_words_of_the_runtime() {
     for (because, says) in [
         ("OpenTransaction", "a transaction that nobody has ended hangs open on partition 0 of the topic rides"),
@@ -385,69 +347,6 @@ fn a_state_action_was_done_when_the_runtime_says_so() {
     assert_eq!(found(&pipeline, &observed, None, None).state_action_token.as_deref(), Some("a"), "it stays known");
 }
 
-fn failing_to_apply(observed: &Observed, report: Option<&Report>, failure: &Error) -> Status {
-    let (pipeline, owner) = (rides(), owner());
-    let verdict = verdict(&pipeline, observed);
-    let failure = Some(failure);
-    status(&Facts {
-        pipeline: &pipeline,
-        owner: &owner,
-        verdict: &verdict,
-        observed,
-        report,
-        unreachable: None,
-        failure,
-        runs: None,
-        now: at(NOW),
-    })
-}
-
-fn answer(code: u16) -> Error {
-    let said = json!({"status": "Failure", "message": "spec.clusterIP: Invalid value", "reason": "", "code": code});
-    Error::Kube {
-        doing: "apply Service rides".into(),
-        source: Box::new(kube::Error::Api(Box::new(serde_json::from_value(said).unwrap()))),
-    }
-}
-
-#[test]
-fn what_the_api_server_does_not_take_is_stalled_and_what_it_can_not_take_now_is_in_progress() {
-    let nothing = empty_cluster();
-    let not_ours = Error::NotOurs { message: "the Service `rides` is not the pipeline's".into() };
-    for (failure, reason) in [(answer(422), "ApplyFailed"), (answer(403), "ApplyFailed"), (not_ours, "NameInUse")] {
-        let status = failing_to_apply(&nothing, None, &failure);
-        let expected =
-            [format!("Ready=False/{reason}"), format!("Reconciling=False/{reason}"), format!("Stalled=True/{reason}")];
-        assert_conditions(&status, &expected.each_ref().map(String::as_str));
-        assert_eq!(status.conditions[2].message, failure.to_string());
-        assert_eq!((status.observed_generation, status.runtime), (Some(1), None), "nothing runs yet");
-    }
-    let status = failing_to_apply(&nothing, None, &answer(503));
-    assert_conditions(&status, &["Ready=False/ApplyFailed", "Reconciling=True/ApplyFailed", "Stalled=False/UpToDate"]);
-    // The running revision keeps running.
-    let status =
-        failing_to_apply(&cluster_running(&rides()), Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), &answer(422));
-    assert_conditions(&status, &["Ready=True/Running", "Reconciling=False/ApplyFailed", "Stalled=True/ApplyFailed"]);
-}
-
-#[test]
-fn a_look_that_was_cut_short_says_why_and_leaves_the_rest_as_it_was() {
-    let mut pipeline = rides();
-    let status = super::interrupted(&pipeline, &answer(403), &at(NOW));
-    assert_conditions(
-        &status,
-        &["Ready=False/ApplyFailed", "Reconciling=False/ApplyFailed", "Stalled=True/ApplyFailed"],
-    );
-    pipeline.status =
-        Some(found(&pipeline, &cluster_running(&pipeline), Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), None));
-    let status = super::interrupted(&pipeline, &answer(403), &at(NOW));
-    assert_conditions(
-        &status,
-        &["Ready=True/Running", "Reconciling=False/ApplyFailed", "Stalled=True/ApplyFailed", "Validated=True/Valid"],
-    );
-    assert_eq!(status.progress, pipeline.status.unwrap().progress);
-}
-
 #[test]
 fn pods_that_a_quota_or_a_policy_refuses_are_said() {
     let mut observed = cluster_running(&rides());
@@ -466,21 +365,6 @@ fn pods_that_a_quota_or_a_policy_refuses_are_said() {
     // The controller has not looked at this template yet.
     observed.deployment.as_mut().unwrap().status = Some(status(2));
     assert_conditions(&found(&rides(), &observed, None, None), &["Ready=False/Starting"]);
-}
-
-#[test]
-fn a_job_without_a_pod_is_said_after_a_minute() {
-    let pipeline = rides_with("/trigger", json!({"type": "AvailableNow"}));
-    let mut observed = empty_cluster();
-    for (started, ready) in
-        [("2026-01-01T11:59:30Z", "Ready=False/Starting"), ("2026-01-01T11:50:00Z", "Ready=False/PodRefused")]
-    {
-        let name = crate::desired::workload::job_name(&owner(), "first");
-        let metadata = json!({"name": name, "annotations": {"weir.dev/run": "first"}});
-        observed.jobs =
-            vec![serde_json::from_value(json!({"metadata": metadata, "status": {"startTime": started}})).unwrap()];
-        assert_conditions(&found(&pipeline, &observed, None, None), &[ready]);
-    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use datafusion_physical_expr::aggregate::AggregateExprBuilder;
 use super::Call;
 use super::accumulators::Kind;
 use super::keys::reads;
-use crate::expr::{Binder, ExprError, ScalarExpr, canonical, refuse_aggregates, refuse_other_than_boolean, type_name};
+use crate::expr::{Binder, ExprError, ScalarExpr, canonical, refuse_aggregates, type_name};
 use crate::types::EVENT_TIME;
 
 pub(super) struct Calls {
@@ -42,8 +42,12 @@ impl Calls {
     }
 
     pub fn filter(&self, sql: &str) -> Result<Filter, ExprError> {
-        let planned = self.binder.plan(sql)?;
-        self.check_condition(&planned)?;
+        let planned = || {
+            let planned = self.binder.plan(sql)?;
+            self.check_condition(&planned)?;
+            Ok(planned)
+        };
+        let planned = planned().map_err(|why| self.binder.advised(why, sql))?;
         Ok(Filter { planned, sql: sql.to_owned() })
     }
 
@@ -98,7 +102,7 @@ impl Calls {
         refuse_aggregates(planned).map_err(|_| {
             ExprError("a filter sees the rows that are aggregated: it cannot have an aggregate".to_owned())
         })?;
-        refuse_other_than_boolean(&self.binder.type_of(&self.binder.simplify(planned.clone())?)?)
+        self.binder.condition(planned.clone()).map(|_| ())
     }
 
     /// The call with its arguments cast to stored types, which the function takes without further coercion.

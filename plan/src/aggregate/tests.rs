@@ -222,8 +222,10 @@ fn what_aggregates_cannot_do_is_refused() {
     assert!(refused_expr("min(null)").starts_with("this is always null"));
     assert_eq!(
         refused_expr("sum(price) + city"),
-        "`+` takes two numbers, or a time and an interval, and found a double (`sum(price)`) and a string (`city`)"
+        "`+` takes two numbers, or a time and an interval, and found a double (`sum(price)`) and a string (`city`): \
+         write `cast(city as double)` for the number in the text, or `||` to join texts"
     );
+    assert!(refused_expr("min(city) = sum(price)").ends_with(": cast the text, as in `cast(min(city) as double)`"));
 }
 
 #[test]

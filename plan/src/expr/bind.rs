@@ -19,9 +19,9 @@ use datafusion_sql::sqlparser::ast::{Expr as SqlExpr, visit_expressions};
 
 use super::checked::{checked, is_arithmetic};
 use super::context::CONTEXT;
-use super::message::{describe, no_such_column, no_such_column_in, type_name, unknown_column};
+use super::message::{describe, no_such_column, no_such_column_in, type_name, unknown_column, with_article};
 use super::mistyped::{is_senseless, mistyped};
-use super::{ExprError, ScalarExpr, floats, parse, slips, unite};
+use super::{ExprError, ScalarExpr, fields, floats, nulls, parse, quotes, signs, unite};
 use crate::quote::quoted;
 use crate::types::normalized;
 
@@ -52,8 +52,9 @@ impl Binder {
             .with_enable_ident_normalization(false)
             .with_map_string_types_to_utf8view(false)
             .with_parse_float_as_decimal(true);
-        let parsed = parse::parse(sql).map_err(|e| self.of_reserved_names(e, sql))?;
+        let parsed = parse::parse(sql).map_err(|e| self.explained(e, sql))?;
         self.refuse_unknown_tables(&parsed)?;
+        fields::refuse_unknown_fields(&parsed, &self.schema)?;
         let planner = SqlToRel::new_with_options(&*CONTEXT, options);
         let expr = planner
             .sql_to_expr(parsed, &self.df_schema, &mut PlannerContext::new())
@@ -115,7 +116,27 @@ impl Binder {
     }
 
     pub fn scalar(&self, planned: Expr, sql: &str, name: &str) -> Result<ScalarExpr, ExprError> {
-        let stored = self.stored(self.simplify(planned)?)?;
+        self.compiled(self.simplify(planned)?, sql, name)
+    }
+
+    /// A condition, simplified. Refuses what is not a boolean, and what is never true because of a null in it.
+    pub fn condition(&self, planned: Expr) -> Result<Expr, ExprError> {
+        let simplified = self.simplify(planned)?;
+        if nulls::is_never_true(&simplified) {
+            return Err(ExprError(nulls::NEVER_TRUE.to_owned()));
+        }
+        match self.type_of(&simplified)? {
+            DataType::Boolean => Ok(simplified),
+            other => Err(ExprError(format!(
+                "a condition must be a boolean, and this is {}: compare it, as in `price > 0`",
+                with_article(&type_name(&other))
+            ))),
+        }
+    }
+
+    /// Compiles a simplified expression, whose result is stored as one of our types.
+    pub fn compiled(&self, simplified: Expr, sql: &str, name: &str) -> Result<ScalarExpr, ExprError> {
+        let stored = self.stored(simplified)?;
         let compiled = self.physical(&stored, sql, name)?;
         // An expression that fails without a row fails for every row: `date_trunc('hours', ts)`.
         compiled.try_evaluate(&self.no_rows).map_err(ExprError)?;
@@ -179,30 +200,33 @@ impl Binder {
         }
     }
 
-    /// Adds the column that needs quotes to the error, if the text has one.
-    fn of_reserved_names(&self, error: ExprError, sql: &str) -> ExprError {
-        let words: Vec<_> = sql.split(|c: char| !(c.is_alphanumeric() || "_\"`".contains(c))).collect();
-        let reserved = self
-            .schema
-            .fields()
-            .iter()
-            .map(|field| field.name())
-            .find(|name| words.contains(&name.as_str()) && parse::parse(name).is_err());
-        match reserved {
-            Some(name) => ExprError(error.0 + &slips::of_a_reserved_name(name)),
+    /// The error, or what to write if the expression is right with words in place of the signs of other languages.
+    pub fn advised(&self, error: ExprError, sql: &str) -> ExprError {
+        let is_condition = |words: &String| {
+            let simplified = self.plan(words).and_then(|planned| self.simplify(planned));
+            simplified.and_then(|simplified| self.type_of(&simplified)).is_ok_and(|found| found == DataType::Boolean)
+        };
+        match signs::in_words(sql).filter(is_condition) {
+            Some(words) => ExprError(format!(
+                "conditions are joined by the words `and`, `or` and `not`, and not by `&&`, `||` and `!`: write {}",
+                quoted(words)
+            )),
             None => error,
         }
     }
 
-    /// Like [`Self::error`], but explains double quotes: `"Paris"` is a string in Spark and a column name here.
+    /// Adds to the error that a column needs quotes, or that the text of several words is a text and no expression.
+    fn explained(&self, error: ExprError, sql: &str) -> ExprError {
+        let is_column = |name: &str| self.schema.column_with_name(name).is_some();
+        let advice = quotes::of_reserved_names(sql, is_column).or_else(|| quotes::of_a_text_of_words(sql, is_column));
+        ExprError(error.0 + &advice.unwrap_or_default())
+    }
+
+    /// Like [`Self::error`], but explains quotes: `"Paris"` is a string in Spark and a column name here.
     fn error_of(&self, error: &DataFusionError, sql: &str) -> ExprError {
         match unknown_column(error) {
-            Some(name) if sql.contains(&format!("\"{name}\"")) => ExprError(format!(
-                "there is no column {0}: a text stands in single quotes, {1}, and a column's name in double quotes",
-                quoted(name),
-                quoted(format_args!("'{name}'")),
-            )),
-            _ => self.error(error),
+            Some(name) => ExprError(quotes::of_an_unknown_name(name, sql, &self.schema)),
+            None => self.error(error),
         }
     }
 

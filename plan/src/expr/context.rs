@@ -66,11 +66,9 @@ impl Context {
     pub fn has_function(&self, name: &str) -> bool {
         self.functions.contains_key(name) || self.aggregates.contains_key(name)
     }
-}
 
-#[cfg(test)]
-impl Context {
-    pub fn scalar_names(&self) -> impl Iterator<Item = &str> {
+    /// The names of the functions that are no aggregates.
+    pub fn function_names(&self) -> impl Iterator<Item = &str> {
         self.functions.keys().map(String::as_str)
     }
 }

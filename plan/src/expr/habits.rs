@@ -30,6 +30,9 @@ const HASHES: &str = "there are no hash functions yet: compute it where the reco
 const ZONES: &str = "there are no time zones in expressions yet: times are in UTC";
 const AGGREGATE: &str = "the aggregate is not supported yet: there are sum, avg, count, min and max";
 const ONE_IF: &str = "write `max(case when … then 1 else 0 end) = 1` for any, and `min(…) = 1` for every";
+const A_CASE: &str = "write `case when … then … else … end`";
+const A_NAME: &str = "write the name of the column alone, as in `city`";
+const CAST: &str = "cast($1 as $2)";
 const PLAIN: &str = "it is not supported yet: compute it where the records are produced";
 const OVER: &str = "it needs other rows, and an expression sees one: use an aggregate step";
 const WINDOWS: &str = "windows are a part of a step: write `aggregate: {window: {tumbling: {size: 5m}}}`";
@@ -53,23 +56,34 @@ pub(super) const HABITS: &[Habit] = &[
     habit("nullifzero", &["seats"], Write("nullif($1, 0)")),
     habit("zeroifnull", &["seats"], Write("coalesce($1, 0)")),
     habit("xor", &["paid", "true"], Write("$1 <> $2")),
+    habit("when", &["paid", "1"], Lacking(A_CASE)),
     habit("switch", &["city", "'a'", "1"], Lacking("write a `case`, with a `when` for each value")),
+    // DataFrames.
+    habit("col", &["'city'"], Lacking(A_NAME)),
+    habit("column", &["'city'"], Lacking(A_NAME)),
+    habit("lit", &["1"], Write("$1")),
+    habit("otherwise", &["1"], Lacking(A_CASE)),
     // Casts.
     habit("bigint", &["city"], Write("cast($1 as bigint)")),
     habit("binary", &["city"], Write("cast($1 as binary)")),
     habit("bool", &["city"], Write("cast($1 as boolean)")),
     habit("boolean", &["city"], Write("cast($1 as boolean)")),
-    habit("cast", &["city", "int"], Write("cast($1 as $2)")),
-    habit("convert", &["city", "int"], Write("cast($1 as $2)")),
+    habit("cast", &["city", "int"], Write(CAST)),
+    habit("convert", &["city", "int"], Write(CAST)),
     habit("date", &["ts"], Write("cast($1 as date)")),
     habit("decimal", &["price"], Write("cast($1 as decimal(38,2))")),
     habit("double", &["city"], Write("cast($1 as double)")),
     habit("float", &["city"], Write("cast($1 as float)")),
     habit("int", &["city"], Write("cast($1 as int)")),
+    habit("number", &["city"], Write("cast($1 as double)")),
+    habit("parsefloat", &["city"], Write("cast($1 as double)")),
+    habit("parseint", &["city"], Write("cast($1 as int)")),
+    habit("str", &["seats"], Write("cast($1 as string)")),
     habit("string", &["seats"], Write("cast($1 as string)")),
     habit("timestamp", &["city"], Write("cast($1 as timestamp)")),
     habit("to_number", &["city"], Write("cast($1 as decimal(38,2))")),
     habit("try_to_number", &["city"], Write("try_cast($1 as decimal(38,2))")),
+    habit("to_string", &["seats"], Write("cast($1 as string)")),
     habit("to_varchar", &["seats"], Write("cast($1 as string)")),
     habit("typeof", &["city"], Write("arrow_typeof($1)")),
     // Text.
@@ -282,7 +296,7 @@ pub(super) const HABITS: &[Habit] = &[
 ];
 
 /// The most characters of a suggestion with the user's arguments; a longer one uses the example's arguments instead.
-const SUGGESTION_CHARS_MAX: usize = 150;
+pub(super) const SUGGESTION_CHARS_MAX: usize = 150;
 
 /// The message that there is no such function and what to write instead; `None` if other engines do not have it either.
 pub(super) fn no_such_function(name: &str, args: &[String]) -> Option<String> {
@@ -301,7 +315,11 @@ pub(super) fn no_such_function(name: &str, args: &[String]) -> Option<String> {
 
 fn suggestion(habit: &Habit, template: &str, args: &[String]) -> String {
     if args.len() == habit.args.len() {
-        let own = filled(template, args.iter().map(String::as_str));
+        let own = match args {
+            // A type stands neither in quotes, as in other engines, nor in parentheses.
+            [value, of] if template == CAST => format!("cast({value} as {})", of.trim_matches('\'')),
+            args => filled(template, args.iter().map(String::as_str)),
+        };
         if own.chars().count() <= SUGGESTION_CHARS_MAX {
             return own;
         }
@@ -316,10 +334,23 @@ pub(super) fn filled<'a>(template: &str, args: impl Iterator<Item = &'a str>) ->
     })
 }
 
-/// Whether the argument is a name, a number or a text, which needs no parentheses.
+/// Whether the argument is a name, a number, a text or one call, which needs no parentheses.
 fn is_simple(arg: &str) -> bool {
+    let is_plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || "_.\"".contains(c));
     match arg.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
         Some(text) => !text.contains('\''),
-        None => arg.chars().all(|c| c.is_alphanumeric() || "_.\"".contains(c)),
+        None => is_plain(arg) || arg.split_once('(').is_some_and(|(name, rest)| is_plain(name) && closes_last(rest)),
     }
+}
+
+/// Whether the parenthesis before this text is closed by its last character, and not earlier.
+fn closes_last(text: &str) -> bool {
+    let mut open = 1;
+    // A parenthesis within a text would be counted wrongly.
+    !text.contains('\'')
+        && text.char_indices().all(|(at, c)| {
+            open += i32::from(c == '(') - i32::from(c == ')');
+            open > 0 || at + 1 == text.len()
+        })
+        && open == 0
 }

@@ -1,6 +1,6 @@
 //! Turns DataFusion's errors into sentences for the person who wrote the expression.
 
-use arrow::datatypes::{DataType as ArrowType, SchemaRef};
+use arrow::datatypes::{DataType as ArrowType, Fields, SchemaRef};
 use datafusion_common::utils::datafusion_strsim::levenshtein;
 use datafusion_common::{DataFusionError, SchemaError};
 use datafusion_expr::planner::ContextProvider;
@@ -13,6 +13,11 @@ use crate::types::{DataType, normalized};
 
 /// The most columns that a sentence lists.
 const COLUMNS_SHOWN_MAX: usize = 30;
+/// What to write for a text that is no timestamp.
+const A_TIME: &str = ": write it as in `2024-01-31 10:20:30`, or read it by a pattern, as in `to_timestamp(…, \
+    'dd/MM/yyyy HH:mm')`";
+/// What to write for a text that is no date.
+const A_DATE: &str = ": write it as in `2024-01-31`, or read it by a pattern, as in `to_date(…, 'dd/MM/yyyy')`";
 /// The most characters of a message; longer ones are cut.
 const MESSAGE_CHARS_MAX: usize = 800;
 
@@ -54,14 +59,20 @@ fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
 
 /// The message that `schema` has no column `name`, with the likely misspelling and the existing columns.
 pub(crate) fn no_such_column(name: &str, schema: &SchemaRef) -> String {
-    let names = || schema.fields().iter().map(|f| f.name().as_str());
+    let (hint, columns) = near_and_all(name, schema.fields());
+    format!("there is no column {}{hint}: the columns are {columns}", quoted(name))
+}
+
+/// The name that `name` is likely a misspelling of, as a hint or empty, and the names that there are.
+pub(super) fn near_and_all(name: &str, fields: &Fields) -> (String, String) {
+    let names = || fields.iter().map(|f| f.name().as_str());
     let hint = nearest(name, names()).map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default();
     let shown: Vec<_> = names().take(COLUMNS_SHOWN_MAX).collect();
-    let more = match schema.fields().len().saturating_sub(COLUMNS_SHOWN_MAX) {
+    let more = match fields.len().saturating_sub(COLUMNS_SHOWN_MAX) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("there is no column {}{hint}: the columns are {}{more}", quoted(name), shown.join(", "))
+    (hint, shown.join(", ") + &more)
 }
 
 pub(super) fn no_such_column_in(error: &DataFusionError, schema: &SchemaRef) -> Option<String> {
@@ -122,6 +133,15 @@ fn of_a_value(text: &str) -> Option<String> {
             quoted(format_args!("abs({rest}"))
         ));
     }
+    if let Some((_, rest)) = text.split_once("nvalid input syntax for type interval: ") {
+        return Some(format!(
+            "{} is no interval: write numbers with their units, as in `interval '1 hour 30 minutes'`",
+            quoted(rest.trim_matches('"'))
+        ));
+    }
+    if let Some((_, fault)) = text.split_once("regex parse error: ").and_then(|(_, rest)| rest.rsplit_once("error: ")) {
+        return Some(format!("the regular expression has a fault: {fault}"));
+    }
     if text.contains("non UTF-8") || text.contains("nvalid UTF-8") || text.contains("nvalid utf-8") {
         return Some(
             "the bytes are not UTF-8, so they are no string: write `encode(…, 'hex')`, or `try_cast(… as string)` for \
@@ -151,10 +171,10 @@ fn of_a_value(text: &str) -> Option<String> {
     {
         return beyond(value, wanted);
     }
-    if let Some((value, why)) =
+    if let Some((value, _)) =
         text.strip_prefix("Error parsing timestamp from '").and_then(|rest| rest.rsplit_once("': "))
     {
-        return Some(format!("{} can't be cast to a timestamp ({why})", quoted(value)));
+        return Some(format!("{} can't be cast to a timestamp{A_TIME}", quoted(value)));
     }
     None
 }
@@ -182,7 +202,8 @@ fn of_one_operand(text: &str) -> Option<String> {
     };
     let value = value.strip_prefix("string ").or_else(|| value.strip_prefix("value ")).unwrap_or(value);
     let value = value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')).unwrap_or(value);
-    Some(format!("{} can't be cast to {}", quoted(value), with_article(wanted)))
+    let advice = if wanted == "date" { A_DATE } else { "" };
+    Some(format!("{} can't be cast to {}{advice}", quoted(value), with_article(wanted)))
 }
 
 /// The type with its article: `a string`, `an int`.

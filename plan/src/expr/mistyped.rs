@@ -14,7 +14,9 @@ use datafusion_expr::{BinaryExpr, Case, Expr, ExprSchemable, Operator};
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 
 use super::message::{type_name, with_article};
+use super::operands;
 use super::signature::forms;
+use super::unite::UNITING;
 use crate::functions::refused_pattern;
 use crate::quote::quoted;
 
@@ -51,7 +53,7 @@ fn castable(expr: &Expr, schema: &DFSchema) -> bool {
 
 /// Whether this is an expression that the planner accepts although it makes no sense: minus before a time fails for
 /// every row, bit operations silently cut doubles off to whole numbers (`price ^ 2` is no power), a number is taken for
-/// a condition, and a string is cast until a row comes whose string can't be cast.
+/// a condition, a date is compared with a number, and a string is cast until a row comes whose string can't be cast.
 pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> bool {
     let found = |e: &Expr| e.get_type(schema).unwrap_or(ArrowType::Null);
     let meaningless = match expr {
@@ -63,9 +65,21 @@ pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DF
         Expr::Case(case) => {
             case_conditions(case).any(|when| !matches!(found(when), ArrowType::Boolean | ArrowType::Null))
         }
+        Expr::BinaryExpr(binary) if binary.op.supports_propagation() => {
+            compares_a_date_with_a_number(&[found(&binary.left), found(&binary.right)])
+        }
+        Expr::Between(b) => compares_a_date_with_a_number(&[found(&b.expr), found(&b.low), found(&b.high)]),
+        Expr::InList(list) => compares_a_date_with_a_number(
+            &std::iter::once(list.expr.as_ref()).chain(&list.list).map(found).collect::<Vec<_>>(),
+        ),
         _ => false,
     };
     meaningless || unit_is_unknown(expr, schema) || casts_a_string(expr, simplifier, schema)
+}
+
+/// Whether a number would be taken for days since 1970: `day > 20240131` is false for every day.
+fn compares_a_date_with_a_number(types: &[ArrowType]) -> bool {
+    types.contains(&ArrowType::Date32) && types.iter().any(ArrowType::is_numeric)
 }
 
 /// Whether a number is cast to a time or a time to a number: the expression does not say whether the number counts
@@ -182,11 +196,7 @@ fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
         return Some(format!("{} can't be cast to {}", operand(inner, schema), a_type(to)));
     }
     Some(match expr {
-        Expr::BinaryExpr(binary) => {
-            let joins_text =
-                [&binary.left, &binary.right].iter().any(|e| e.get_type(schema).is_ok_and(|t| t.is_string()));
-            binary_sentence(binary, &all(&[&binary.left, &binary.right]), joins_text)
-        }
+        Expr::BinaryExpr(binary) => binary_sentence(binary, &all(&[&binary.left, &binary.right]), schema),
         Expr::Negative(inner) => format!("`-` takes a number or an interval, and found {}", all(&[inner])),
         Expr::IsTrue(inner) | Expr::IsFalse(inner) | Expr::IsNotTrue(inner) | Expr::IsNotFalse(inner) => {
             format!("`is true` and `is false` take a boolean, and found {}", all(&[inner]))
@@ -195,12 +205,15 @@ fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
             format!("`like` takes two strings, and found {}", all(&[&like.expr, &like.pattern]))
         }
         Expr::Between(b) => {
-            format!("`between` can't compare {}; cast them to one type", all(&[&b.expr, &b.low, &b.high]))
+            let operands: [&Expr; 3] = [&b.expr, &b.low, &b.high];
+            format!("`between` can't compare {}{}", all(&operands), operands::compared(&operands, schema))
         }
         Expr::InList(list) => {
+            let operands: Vec<_> = std::iter::once(list.expr.as_ref()).chain(&list.list).collect();
             format!(
-                "`in` can't compare {}; cast them to one type",
-                different(&mut std::iter::once(list.expr.as_ref()).chain(&list.list))
+                "`in` can't compare {}{}",
+                different(&mut operands.iter().copied()),
+                operands::compared(&operands, schema)
             )
         }
         Expr::Case(case)
@@ -222,14 +235,23 @@ fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
     })
 }
 
-fn binary_sentence(binary: &BinaryExpr, found: &str, joins_text: bool) -> String {
+fn binary_sentence(binary: &BinaryExpr, found: &str, schema: &DFSchema) -> String {
     use Operator::{And, Or, RegexIMatch, RegexMatch, RegexNotIMatch, RegexNotMatch, StringConcat};
+    let (left, right) = (&*binary.left, &*binary.right);
+    let joins_text = [left, right].iter().any(|e| e.get_type(schema).is_ok_and(|t| t.is_string()));
     if let Some(sign) = bit_operator(binary.op) {
-        return format!("`{sign}` takes two whole numbers, and found {found}");
+        let power = if sign == "^" { ": write `power(…, …)` for a power" } else { "" };
+        return format!("`{sign}` takes two whole numbers, and found {found}{power}");
     }
     match binary.op {
         _ if divides_by_zero(binary) => format!("`{}` by zero has no result", binary.op),
-        And | Or => format!("`{}` takes two booleans, and found {found}", binary.op.to_string().to_lowercase()),
+        And | Or => {
+            let op = binary.op.to_string().to_lowercase();
+            format!(
+                "`{op}` takes two booleans, and found {found}: write a whole comparison on both sides, as in `price > \
+                 1 {op} price < 5`"
+            )
+        }
         StringConcat if !joins_text => {
             format!("`||` joins two strings, and found {found}: write `or` if one of two conditions is meant")
         }
@@ -237,10 +259,11 @@ fn binary_sentence(binary: &BinaryExpr, found: &str, joins_text: bool) -> String
             format!("`{}` takes two strings, and found {found}", binary.op)
         }
         op if op.is_numerical_operators() => {
-            format!("`{op}` takes two numbers, or a time and an interval, and found {found}")
+            let advice = operands::computed(left, op, right, schema);
+            format!("`{op}` takes two numbers, or a time and an interval, and found {found}{advice}")
         }
         op if op.supports_propagation() || op.negate().is_some() => {
-            format!("`{op}` can't compare {found}; cast them to one type")
+            format!("`{op}` can't compare {found}{}", operands::compared(&[left, right], schema))
         }
         op => format!("`{op}` does not take {found}"),
     }
@@ -267,6 +290,9 @@ fn call_sentence(call: &ScalarFunction, found: &str) -> Option<String> {
             `when` for each value"
             .to_owned(),
         [] if call.args.is_empty() => format!("{} takes something, and found nothing", quoted(name)),
+        [] if UNITING.contains(&name) => {
+            format!("{} takes values of one type, and found {found}: cast them to one type", quoted(name))
+        }
         [] => format!("{} does not take {found}", quoted(name)),
         forms => format!("{} takes {}, and found {found}", quoted(name), forms.join(" or ")),
     })

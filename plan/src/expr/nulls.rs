@@ -1,6 +1,8 @@
-//! Comparisons with a literal null. SQL gives null for them, whatever the row holds, so a `where` would silently drop
-//! every row. Spark accepts them; here they are refused, since nobody wants that.
+//! Comparisons with a literal null, and conditions that a null makes null for every row. SQL gives null for them,
+//! whatever the row holds, so a `where` would silently drop every row. Spark accepts them; here they are refused, since
+//! nobody wants that.
 
+use datafusion_expr::{BinaryExpr, Expr as Planned, Operator};
 use datafusion_sql::sqlparser::ast::{BinaryOperator, Expr, Value};
 
 use crate::quote::quoted;
@@ -52,6 +54,25 @@ pub(super) fn compared_with_null(expr: &Expr) -> Option<String> {
     };
     let or = or.map(|other: String| format!(" or {}", quoted(other))).unwrap_or_default();
     Some(format!("{} is never true: write {}{or}", quoted(expr), quoted(instead)))
+}
+
+/// The message about a condition that [`is_never_true`].
+pub(super) const NEVER_TRUE: &str = "this condition is never true, because of the null in it: write `… is null` or \
+    `… is not null` to test a column for null, or leave the null out";
+
+/// Whether a null in it keeps this simplified condition from being true for any row. A condition that is plainly
+/// `false` says what it does.
+pub(super) fn is_never_true(simplified: &Planned) -> bool {
+    match simplified {
+        Planned::Literal(value, _) => value.is_null(),
+        Planned::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            is_never_true(left) || is_never_true(right)
+        }
+        Planned::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            is_never_true(left) && is_never_true(right)
+        }
+        _ => false,
+    }
 }
 
 fn is_null(expr: &Expr) -> bool {

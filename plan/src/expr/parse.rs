@@ -13,7 +13,7 @@ use datafusion_sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Token
 use super::context::AGGREGATES;
 use super::dialect::Bounded;
 use super::nesting::has_too_deep_types;
-use super::{ExprError, habits, slips, syntax};
+use super::{ExprError, habits, methods, slips, syntax};
 use crate::quote::quoted;
 use crate::types;
 
@@ -86,8 +86,8 @@ pub(super) fn parser_sentence(error: &ParserError) -> String {
         ParserError::RecursionLimitExceeded => return "the expression is nested too deep".to_owned(),
     };
     let (what, line_and_column) = text.rsplit_once(" at Line: ").unwrap_or((text, ""));
-    let as_words = no_operator(what).or_else(|| after_is(what));
-    let what = as_words.as_deref().unwrap_or(what);
+    let in_words = no_operator(what).or_else(|| after_is(what)).or_else(|| in_a_type(what));
+    let (what, advice) = in_words.unwrap_or_else(|| (what.to_owned(), String::new()));
     let mut what =
         what.replace("found: EOF", "found the end").replace("Expected: ", "expected ").replace("found: ", "found ");
     if let Some(first) = what.get(..1) {
@@ -97,12 +97,21 @@ pub(super) fn parser_sentence(error: &ParserError) -> String {
         Some(place(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? }))
             .filter(|p| !p.is_empty())
     });
-    format!("the expression does not parse: {what}{}", place.unwrap_or_default())
+    format!("the expression does not parse: {what}{}{advice}", place.unwrap_or_default())
 }
 
 /// What to write instead of the token at which the parser stopped, if that is known; empty otherwise.
 fn advice(error: &ParserError, tokens: &[TokenWithSpan]) -> String {
     let (ParserError::TokenizerError(text) | ParserError::ParserError(text)) = error else { return String::new() };
+    if text.starts_with("Unterminated string literal") {
+        return ": a text ends with a single quote, and a quote within it is written twice, as in `'it''s'`".to_owned();
+    }
+    if text.starts_with("Expected: AND, found") {
+        return ": write `between … and …`".to_owned();
+    }
+    if text.starts_with("Expected: a data type name, found: '") {
+        return ": a type stands without quotes, as in `cast(… as int)`".to_owned();
+    }
     if text.contains("subquery in the query body") {
         return ": `exists` takes a subquery, which cannot be used here".to_owned();
     }
@@ -119,26 +128,42 @@ fn advice(error: &ParserError, tokens: &[TokenWithSpan]) -> String {
     found.map(|advice| format!(": {advice}")).unwrap_or_default()
 }
 
-/// The message for a word where an operator should stand. The parser's own error shows the token in Rust's debug
-/// format.
-fn no_operator(text: &str) -> Option<String> {
+/// The message for a word where an operator should stand, and what to write. The parser's own error shows the token in
+/// Rust's debug format.
+fn no_operator(text: &str) -> Option<(String, String)> {
     let token = text.strip_prefix("No infix parser for token ")?;
     let Some(word) = token.split_once("value: \"").and_then(|(_, rest)| rest.split('"').next()) else {
-        return Some("what stands there is no operator".to_owned());
+        return Some(("what stands there is no operator".to_owned(), String::new()));
     };
-    Some(match word.to_lowercase().as_str() {
-        "div" => {
-            "there is no operator `div`: write `/`, which gives an integer where both sides are integers".to_owned()
-        }
-        _ => format!("there is no operator {}", quoted(word)),
-    })
+    let advice = match word.to_lowercase().as_str() {
+        "div" => ": write `/`, which gives an integer where both sides are integers",
+        _ => "",
+    };
+    Some((format!("there is no operator {}", quoted(word)), advice.to_owned()))
 }
 
-/// The message for a wrong word behind `is`. The parser's own error lists the possible words in grammar notation.
-fn after_is(text: &str) -> Option<String> {
+/// The message for a wrong word behind `is`, and what to write. The parser's own error lists the possible words in
+/// grammar notation.
+fn after_is(text: &str) -> Option<(String, String)> {
     let (_, found) = text.split_once(" after IS, found: ")?;
     let found = if found == "EOF" { "the end".to_owned() } else { quoted(found) };
-    Some(format!("expected null, not null, true, false or distinct from … after `is`, found {found}"))
+    let advice = match found.trim_matches('`').to_lowercase().as_str() {
+        "the end" => "",
+        "nan" => ": write `isnan(…)`",
+        "none" | "nil" | "undefined" | "empty" => ": write `is null` or `is not null`",
+        _ => ": write `=` or `<>` to compare values",
+    };
+    let what = format!("expected null, not null, true, false or distinct from … after `is`, found {found}");
+    Some((what, advice.to_owned()))
+}
+
+/// The message for what is no number in a type's parentheses: `decimal(12.2)`.
+fn in_a_type(text: &str) -> Option<(String, String)> {
+    let (found, _) = text.strip_prefix("Could not parse '")?.split_once("' as u64: ")?;
+    let advice = found
+        .split_once('.')
+        .map(|(precision, scale)| format!(": write {}", quoted(format_args!("decimal({precision},{scale})"))));
+    Some((format!("{} is no whole number", quoted(found)), advice.unwrap_or_default()))
 }
 
 fn place(at: Location) -> String {
@@ -215,14 +240,8 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
     if let Some(why) = habits::no_such_function(&name, &arguments(function)) {
         return ControlFlow::Break(why);
     }
-    if let [ObjectNamePart::Identifier(_), .., ObjectNamePart::Identifier(last)] = &function.name.0[..] {
-        let before = name.strip_suffix(&last.to_string()).and_then(|b| b.strip_suffix('.')).unwrap_or_default();
-        let all: Vec<_> = std::iter::once(before.to_owned()).chain(arguments(function)).collect();
-        return ControlFlow::Break(format!(
-            "{} calls a method, and there are only functions: write {}",
-            quoted(function),
-            quoted(format_args!("{last}({})", all.join(", ")))
-        ));
+    if let Some(why) = methods::refused_call(function) {
+        return ControlFlow::Break(why);
     }
     if name.eq_ignore_ascii_case("unnest") {
         return ControlFlow::Break(
@@ -263,7 +282,7 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
 }
 
 /// The arguments as the user wrote them.
-fn arguments(function: &Function) -> Vec<String> {
+pub(super) fn arguments(function: &Function) -> Vec<String> {
     match &function.args {
         FunctionArguments::List(list) => list.args.iter().map(ToString::to_string).collect(),
         FunctionArguments::None | FunctionArguments::Subquery(_) => Vec::new(),

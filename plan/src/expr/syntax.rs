@@ -7,6 +7,7 @@ use datafusion_sql::sqlparser::ast::{
     UnaryOperator, Value,
 };
 
+use super::methods;
 use super::nulls::compared_with_null;
 use crate::quote::quoted;
 
@@ -26,7 +27,10 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
         Expr::Value(value) => return refused_value(&value.value),
         Expr::BinaryOp { left, op, right } => return refused_operator(left, op, right),
         Expr::UnaryOp { op, expr } => return refused_sign(*op, expr),
-        Expr::CompoundFieldAccess { access_chain, .. } => return access_chain.iter().find_map(refused_access),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            return methods::refused_access(root, access_chain)
+                .or_else(|| access_chain.iter().find_map(refused_access));
+        }
         Expr::Cast { array: true, .. } => format!("{}: an array is no type of a cast here", quoted(expr)),
         Expr::Cast { format: Some(_), .. } => {
             format!("{}: a cast has no format; write `to_timestamp(…, …)` or `date_format(…, …)`", quoted(expr))
@@ -140,6 +144,9 @@ fn refused_sign(op: UnaryOperator, operand: &Expr) -> Option<String> {
         UnaryOperator::BangNot => {
             Some(format!("`!` is not supported: write {}", quoted(format_args!("not {operand}"))))
         }
+        UnaryOperator::BitwiseNot => {
+            Some("the operator `~` before a value is not supported: `regexp_like(…, …)` tests a text".to_owned())
+        }
         other => Some(format!("the operator {} is not supported", quoted(other))),
     }
 }
@@ -200,11 +207,6 @@ fn refused_access(access: &AccessExpr) -> Option<String> {
         }
         AccessExpr::Dot(Expr::Identifier(_)) | AccessExpr::Subscript(Subscript::Index { .. }) => None,
         AccessExpr::Dot(Expr::Function(field)) if matches!(field.args, FunctionArguments::None) => None,
-        AccessExpr::Dot(Expr::Function(method)) => Some(format!(
-            "{} calls a method, and there are only functions: write {}",
-            quoted(method),
-            quoted(format_args!("{}(…)", method.name))
-        )),
         AccessExpr::Dot(other) => Some(format!("{} is no field's name", quoted(other))),
         AccessExpr::Subscript(Subscript::Slice { .. }) => Some(ITEMS.to_owned()),
     }

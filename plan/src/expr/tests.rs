@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod advice;
 mod extremes;
 mod far_times;
 mod habits;
@@ -145,8 +146,8 @@ fn columns_and_fields_may_be_named_user() {
         assert_eq!(compiled.field.data_type(), &DataType::parse(data_type).unwrap().to_arrow(), "{sql}");
     }
     let refused = |sql: &str| compile(sql, &schema, "out").unwrap_err().to_string();
-    assert_eq!(refused("user.name"), "the struct has no field `name`");
-    assert_eq!(refused("session_user"), "there is no column `session_user`: the columns are user, o");
+    assert_eq!(refused("user.name"), "`user` has no field `name`: its fields are id, user");
+    assert!(refused("session_user").starts_with("there is no column `session_user`: the columns are user, o; if"));
 }
 
 #[test]
@@ -218,6 +219,12 @@ fn whole_numbers_stay_whole() {
         ("userId % 2", "bigint: 1 | 0 | 1"),
         ("coalesce(seats, 0)", "bigint: 3 | 0 | 0"),
         ("cast(price as int)", "int: 10 | 0 | null"),
+        // What is behind the point is cut off, as in Spark.
+        ("cast(5.9 as int)", "int: 5 | 5 | 5"),
+        ("cast(-5.9 as bigint)", "bigint: -5 | -5 | -5"),
+        ("cast(amount as int)", "int: 19 | 0 | null"),
+        ("cast(round(5.9) as int)", "int: 6 | 6 | 6"),
+        ("cast(cast('5.9' as decimal(10,2)) as int)", "int: 5 | 5 | 5"),
         ("cast(seats as smallint)", "int: 3 | 0 | null"),
         ("nullif(seats, 0)", "bigint: 3 | null | null"),
         ("case city when 'Paris' then 1 else 0 end", "bigint: 1 | 0 | 0"),
@@ -230,6 +237,11 @@ fn literals_with_a_point_are_decimals_and_keep_decimals_exact() {
     check(&[
         ("0.1", "decimal(1,1): 0.1 | 0.1 | 0.1"),
         ("amount * 1.1", "decimal(13,3): 21.989 | -0.055 | null"),
+        // A whole literal is a bigint, which has twenty digits.
+        ("amount * 2", "decimal(31,2): 39.98 | -0.10 | null"),
+        ("amount * 2.0", "decimal(13,3): 39.980 | -0.100 | null"),
+        ("cast(amount * 2 as decimal(12,2))", "decimal(12,2): 39.98 | -0.10 | null"),
+        ("amount * seats", "decimal(21,2): 59.97 | 0.00 | null"),
         ("amount >= 19.99", "boolean: true | false | null"),
         ("round(amount, 1)", "decimal(10,1): 20.0 | -0.1 | null"),
         ("abs(amount)", "decimal(10,2): 19.99 | 0.05 | null"),
@@ -307,8 +319,15 @@ fn date_format_takes_sparks_patterns() {
         refused("date_format(ts, 'yyyy' || '-nn')")
             .contains("`nn` at character 6 of the pattern `yyyy-nn` is not a pattern letter")
     );
-    assert_eq!(refused("date_format(price, 'yyyy')"), "date_format takes a timestamp or a date, not a double: cast it");
-    assert_eq!(refused("date_format(city, 'yyyy')"), "date_format takes a timestamp or a date, not a string: cast it");
+    assert_eq!(
+        refused("date_format(price, 'yyyy')"),
+        "date_format takes a timestamp or a date, not a double: make a time of the number by `to_timestamp_seconds(…)`, \
+         `to_timestamp_millis(…)` or `to_timestamp_micros(…)`"
+    );
+    assert_eq!(
+        refused("date_format(city, 'yyyy')"),
+        "date_format takes a timestamp or a date, not a string: read the text first, by `to_timestamp(…)`"
+    );
     assert_eq!(refused("date_format(ts)"), "date_format takes a timestamp and a pattern, not 1 arguments");
     assert!(failed("date_format(ts, city)").contains("`P` at character 1 of the pattern `Paris`"));
 }
@@ -333,8 +352,8 @@ fn a_cast_that_fails_is_an_error_and_a_try_cast_is_null() {
     );
     assert_eq!(
         failed("date_format(cast(city as timestamp), 'yyyy')"),
-        "`date_format(cast(city as timestamp), 'yyyy')`: `Paris` can't be cast to a timestamp (timestamp must contain \
-         at least 10 characters)"
+        "`date_format(cast(city as timestamp), 'yyyy')`: `Paris` can't be cast to a timestamp: write it as in \
+         `2024-01-31 10:20:30`, or read it by a pattern, as in `to_timestamp(…, 'dd/MM/yyyy HH:mm')`"
     );
     assert_eq!(eval("try_cast(city as bigint)"), "bigint: null | null | null");
     assert_eq!(refused("cast('abc' as bigint)"), "`abc` can't be cast to a bigint");

@@ -14,7 +14,7 @@ use datafusion_expr::{Cast, Expr, ExprSchemable};
 use crate::types::timestamp_type;
 
 /// Functions that cast their arguments to one common type.
-const UNITING: [&str; 6] = ["coalesce", "nvl", "nvl2", "nullif", "greatest", "least"];
+pub(super) const UNITING: [&str; 6] = ["coalesce", "nvl", "nvl2", "nullif", "greatest", "least"];
 
 pub(super) fn united(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let rewritten = expr.transform_up(|mut e| {

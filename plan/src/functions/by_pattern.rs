@@ -27,9 +27,9 @@ pub(crate) fn refused_pattern(name: &str, args: &[Expr]) -> Option<String> {
         _ => None,
     });
     let why = if READING.contains(&name) {
-        patterns.filter_map(|pattern| Reader::compile(pattern).err()).next()
+        patterns.filter_map(|pattern| Reader::of_constant(pattern).err()).next()
     } else if WRITING.contains(&name) {
-        patterns.filter_map(|pattern| Pattern::compile(pattern).err()).next()
+        patterns.filter_map(|pattern| Pattern::of_constant(pattern).err()).next()
     } else {
         None
     };
@@ -46,7 +46,7 @@ fn text_of(value: &ScalarValue) -> Option<&str> {
 /// Refuses wrong constant patterns when the expression is compiled.
 pub(super) fn check_constant_patterns(name: &str, args: &ReturnFieldArgs<'_>) -> Result<()> {
     for pattern in args.scalar_arguments.iter().skip(1).flatten().filter_map(|value| text_of(value)) {
-        Reader::compile(pattern).or_else(|why| plan_err!("{name}: {why}"))?;
+        Reader::of_constant(pattern).or_else(|why| plan_err!("{name}: {why}"))?;
     }
     Ok(())
 }

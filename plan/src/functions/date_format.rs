@@ -47,7 +47,15 @@ impl ScalarUDFImpl for DateFormat {
         let is_text =
             |t: &DataType| matches!(t, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 | DataType::Null);
         if !matches!(time, DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64 | DataType::Null) {
-            return plan_err!("{NAME} takes a timestamp or a date, not a {time}: cast it");
+            let instead = match time {
+                t if t.is_numeric() => {
+                    "make a time of the number by `to_timestamp_seconds(…)`, `to_timestamp_millis(…)` or \
+                     `to_timestamp_micros(…)`"
+                }
+                t if t.is_string() => "read the text first, by `to_timestamp(…)`",
+                _ => "name a time",
+            };
+            return plan_err!("{NAME} takes a timestamp or a date, not a {time}: {instead}");
         }
         if !is_text(pattern) {
             return plan_err!("{NAME} takes a pattern that is a string, such as 'yyyy-MM-dd', not a {pattern}");
@@ -61,7 +69,7 @@ impl ScalarUDFImpl for DateFormat {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         if let Some(Some(ScalarValue::Utf8(Some(pattern)))) = args.scalar_arguments.get(1) {
-            Pattern::compile(pattern).or_else(|why| plan_err!("{NAME}: {why}"))?;
+            Pattern::of_constant(pattern).or_else(|why| plan_err!("{NAME}: {why}"))?;
         }
         let nullable = args.arg_fields.iter().any(|f| f.is_nullable());
         Ok(Arc::new(Field::new(NAME, DataType::Utf8, nullable)))

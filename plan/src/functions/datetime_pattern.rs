@@ -117,6 +117,15 @@ impl Pattern {
         Ok(Self { items, has_era })
     }
 
+    /// Compiles a pattern that a user wrote out. Beside what [`Self::compile`] refuses, typical slips are refused.
+    ///
+    /// # Errors
+    /// Those of [`Self::compile`].
+    pub fn of_constant(text: &str) -> Result<Self, String> {
+        let compiled = Self::compile(text)?;
+        habits::refuse_slips(text).map(|()| compiled)
+    }
+
     /// Appends the instant's text to `out`.
     pub fn write(&self, out: &mut impl Write, time_us: i64) -> fmt::Result {
         let t = Civil::from_us(time_us);

@@ -1,28 +1,25 @@
 //! `to_date(text)`, `to_date(timestamp | date)` and `to_date(text, pattern, …)` with Spark's patterns, and
-//! `try_to_date`, which gives null for a text that does not fit. DataFusion's function takes chrono's patterns, and
-//! reads numbers as days.
+//! `try_to_date`, which gives null for a text that does not fit. DataFusion's function takes chrono's patterns, reads
+//! numbers as days, and refuses texts that Spark reads.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array};
-use arrow::compute::CastOptions;
+use arrow::array::{ArrayRef, AsArray, Date32Array};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use arrow::util::display::FormatOptions;
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
-use datafusion_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::by_pattern::{self, Misfit};
+use super::datetime_text::day_of;
 use crate::calendar::US_PER_DAY;
+use crate::quote::quoted;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct ToDate {
     name: &'static str,
     misfit: Misfit,
     signature: Signature,
-    /// The function that reads arguments without a pattern.
-    function: Arc<ScalarUDF>,
 }
 
 impl ToDate {
@@ -35,11 +32,30 @@ impl ToDate {
     }
 
     fn of(name: &'static str, misfit: Misfit) -> Self {
-        Self {
-            name,
-            misfit,
-            signature: Signature::user_defined(Volatility::Immutable),
-            function: datafusion_functions::datetime::to_date(),
+        Self { name, misfit, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+
+    fn days(&self, first: &ArrayRef, patterns: &[ArrayRef]) -> Result<ArrayRef> {
+        let days: Date32Array = match first.as_string_opt::<i32>() {
+            // A time or a date, which takes no pattern.
+            None => return Ok(cast(first, &DataType::Date32)?),
+            Some(texts) if patterns.is_empty() => {
+                texts.iter().map(|text| text.map_or(Ok(None), |text| self.day(text))).collect::<Result<_>>()?
+            }
+            // The years 1 to 9999 have fewer days than an i32 can count.
+            Some(_) => by_pattern::times(self.name, self.misfit, first, patterns)?
+                .unary(|time_us| i32::try_from(time_us.div_euclid(US_PER_DAY)).unwrap_or_default()),
+        };
+        Ok(Arc::new(days))
+    }
+
+    fn day(&self, text: &str) -> Result<Option<i32>> {
+        match (day_of(text), self.misfit) {
+            (None, Misfit::Fails) => exec_err!(
+                "{} is no date such as 2024-01-31: read it by its pattern, as in `to_date(…, 'dd/MM/yyyy')`",
+                quoted(text)
+            ),
+            (day, _) => Ok(day),
         }
     }
 }
@@ -79,23 +95,13 @@ impl ScalarUDFImpl for ToDate {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        if let [only] = &args.args[..] {
-            let safe = CastOptions { safe: true, format_options: FormatOptions::default() };
-            return match self.misfit {
-                Misfit::IsNull => only.cast_to(&DataType::Date32, Some(&safe)),
-                Misfit::Fails => self.function.inner().invoke_with_args(args),
-            };
-        }
         let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if is_constant { 1 } else { args.number_rows };
         let arrays = args.args.into_iter().map(|arg| arg.into_array(rows)).collect::<Result<Vec<_>>>()?;
-        let Some((texts, patterns)) = arrays.split_first() else {
+        let Some((first, patterns)) = arrays.split_first() else {
             return exec_err!("{} takes a text, a timestamp or a date", self.name);
         };
-        // The years 1 to 9999 have fewer days than an i32 can count.
-        let days: Date32Array = by_pattern::times(self.name, self.misfit, texts, patterns)?
-            .unary(|time_us| i32::try_from(time_us.div_euclid(US_PER_DAY)).unwrap_or_default());
-        let days: ArrayRef = Arc::new(days);
+        let days = self.days(first, patterns)?;
         Ok(if is_constant {
             ColumnarValue::Scalar(ScalarValue::try_from_array(&days, 0)?)
         } else {

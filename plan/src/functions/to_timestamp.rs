@@ -5,16 +5,17 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type, Int64Type};
-use arrow::util::display::FormatOptions;
+use arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type, Int64Type, TimestampMicrosecondType};
 use datafusion_common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
 use datafusion_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 use super::by_pattern::{self, Misfit};
+use super::datetime_text::time_us_of;
+use crate::quote::quoted;
 use crate::types::timestamp_type;
 
 /// The end of the message for a number that no timestamp can hold. It names no time: a number that large has no year.
@@ -145,12 +146,30 @@ impl ToTimestamp {
                 })?
             }
             DataType::Utf8 if !patterns.is_empty() => by_pattern::times(self.name, self.misfit, first, patterns)?,
-            _ => {
-                let options =
-                    CastOptions { safe: self.misfit == Misfit::IsNull, format_options: FormatOptions::default() };
-                return Ok(cast_with_options(first, &timestamp_type(), &options)?);
-            }
+            DataType::Utf8 => self.of_texts(first)?,
+            _ => return Ok(cast(first, &timestamp_type())?),
         };
         Ok(Arc::new(times.with_data_type(timestamp_type())))
+    }
+
+    /// Reads texts without a pattern: ISO 8601 as Arrow's cast does, and the other forms that Spark reads.
+    fn of_texts(&self, texts: &ArrayRef) -> Result<TimestampMicrosecondArray> {
+        let times = cast(texts, &timestamp_type())?;
+        let read = times.as_primitive::<TimestampMicrosecondType>();
+        if read.null_count() == texts.null_count() {
+            return Ok(read.clone());
+        }
+        let rows = texts.as_string::<i32>().iter().zip(read).map(|(text, time_us)| match (text, time_us) {
+            (Some(text), None) => match (time_us_of(text), self.misfit) {
+                (None, Misfit::Fails) => exec_err!(
+                    "{} is no time such as 2024-01-31 10:20:30: read it by its pattern, as in `to_timestamp(…, \
+                     'dd/MM/yyyy HH:mm:ss')`",
+                    quoted(text)
+                ),
+                (time_us, _) => Ok(time_us),
+            },
+            (_, time_us) => Ok(time_us),
+        });
+        rows.collect()
     }
 }

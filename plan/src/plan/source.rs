@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use crate::expr::ScalarExpr;
 use crate::ids::TopicPartition;
 use crate::metadata::MetadataColumn;
+use crate::plan::KafkaConnection;
 use crate::topics::Topics;
 use crate::types::Column;
 
@@ -28,7 +29,7 @@ pub struct Source {
 
 #[derive(Debug, Clone)]
 pub struct KafkaSource {
-    pub bootstrap_servers: String,
+    pub connection: KafkaConnection,
     pub topics: Topics,
     pub group_id: String,
     pub start_from: StartFrom,

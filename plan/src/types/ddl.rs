@@ -60,6 +60,14 @@ impl Parser<'_> {
             return Ok(DataType::Decimal { precision: 10, scale: 0 });
         }
         let precision = self.number("a precision from 1 to 38, as in `decimal(10,2)`")?;
+        if self.eat('.')
+            && let Ok(scale) = self.number("a scale, as in `decimal(10,2)`")
+        {
+            return Err(format!(
+                "`decimal({precision}.{scale})` has a point between its digits and those behind the point: write \
+                 `decimal({precision},{scale})`"
+            ));
+        }
         let scale = if self.eat(',') { self.number("a scale, as in `decimal(10,2)`")? } else { 0 };
         self.expect(')')?;
         if !(1..=38).contains(&precision) {

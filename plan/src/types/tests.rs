@@ -96,6 +96,10 @@ fn errors_say_what_was_found_and_what_would_be_right() {
     }
     assert!(refused("money").starts_with("`money` is not a type; the types are boolean, int, bigint,"));
     assert!(refused("").starts_with("the type is empty, expected a type: boolean"));
+    assert_eq!(
+        refused("decimal(12.2)"),
+        "`decimal(12.2)` has a point between its digits and those behind the point: write `decimal(12,2)`"
+    );
     assert_eq!(refused("decimal(39,2)"), "`decimal(39,2)` has a precision of 39; it must be from 1 to 38");
     assert_eq!(refused("decimal(0)"), "`decimal(0,0)` has a precision of 0; it must be from 1 to 38");
     assert_eq!(refused("decimal(4,5)"), "`decimal(4,5)` has a scale of 5; it must be from 0 to the precision, 4");

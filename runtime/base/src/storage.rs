@@ -3,6 +3,7 @@
 //! the callers, not the client, decide when to give up.
 
 mod access;
+mod aws_keys;
 mod certificates;
 mod current_keys;
 mod failures;
@@ -26,6 +27,7 @@ use weir_plan::plan::{S3, S3Encryption, SecretKey, Storage};
 use weir_plan::quote::quoted;
 
 pub use access::{Access, Credentials};
+pub use aws_keys::AwsKeys;
 pub use failures::{innermost, is_missing_object, is_refusal};
 pub use part_file::PartFile;
 pub use secrets::Secrets;
@@ -37,7 +39,7 @@ use crate::retry::RetryPolicy;
 
 /// The deadline of one request, its body included. No request carries more than [`PART_BYTES`], so this demands at
 /// least 280 kB/s.
-pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Retries inside the client, per request: enough for a blip, and few enough that our own policy decides.
 const RETRIES_MAX: usize = 3;

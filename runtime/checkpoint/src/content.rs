@@ -6,10 +6,9 @@ use weir_base::VERSION;
 
 use super::manifest::{
     AcknowledgedBefore, AcknowledgedEpoch, ActedUpon, Committable, Kind, MANIFEST_V2, Manifest, PinnedSink,
-    SourceCounts, SourceProgress, StepProgress, Task, Until, Writer,
+    SourceCounts, SourceProgress, StepProgress, Task, Totals, Until, Writer,
 };
 use super::protocol::{Acknowledged, Head, Place};
-use super::totals::Totals;
 
 /// What a claim takes over from its predecessor or, in a new lineage, what it begins with.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,10 +12,10 @@ use std::fmt;
 
 use weir_plan::ids::{Epoch, Generation};
 
-pub const IDENTITY: &str = "identity.json";
+pub(crate) const IDENTITY: &str = "identity.json";
 pub const EPOCHS: &str = "epochs";
-pub const STATE: &str = "state";
-pub const PROBES: &str = "probe";
+pub(crate) const STATE: &str = "state";
+pub(crate) const PROBES: &str = "probe";
 
 /// The manifest of an epoch.
 #[must_use]
@@ -25,7 +25,7 @@ pub fn manifest(epoch: Epoch) -> String {
 
 /// The epoch whose manifest has this file name; `None` for a name that Weir did not give.
 #[must_use]
-pub fn manifest_epoch(file_name: &str) -> Option<Epoch> {
+pub(crate) fn manifest_epoch(file_name: &str) -> Option<Epoch> {
     let digits = file_name.strip_suffix(".json")?;
     number(digits, 20).map(Epoch)
 }

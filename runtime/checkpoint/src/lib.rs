@@ -7,13 +7,13 @@
 //! of.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests play the clock and draw as they like"))]
 
-pub mod codec;
+mod codec;
 pub mod collection;
 pub mod content;
-pub mod continuity;
-pub mod gc;
+mod continuity;
+mod gc;
 pub mod home;
-pub mod identity;
+mod identity;
 pub mod layout;
 pub mod manifest;
 pub mod protocol;
@@ -21,7 +21,6 @@ pub mod removal;
 pub mod sinks;
 pub mod state_files;
 pub mod store;
-pub mod totals;
 mod v1;
 pub mod writer;
 

@@ -70,14 +70,14 @@ pub use super::messages::{
 
 /// How many objects the store must allow to be created twice before it is accused. One is not enough: somebody may have
 /// deleted the first copy in between.
-pub const PROBES_TO_ACCUSE: u32 = 2;
+pub(crate) const PROBES_TO_ACCUSE: u32 = 2;
 /// How many other claims may come before ours until we give up. More writers that start at once are a mistake, not a
 /// race.
-pub const LOST_RACES_MAX: u32 = 16;
+pub(crate) const LOST_RACES_MAX: u32 = 16;
 
 /// One writer, from its start to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Machine {
+pub(crate) struct Machine {
     nonce: Arc<str>,
     state: State,
     /// The newest manifest: before the claim, the one that was found; after it, our own.
@@ -193,7 +193,7 @@ impl Machine {
     /// How many times in a row something had to be asked again. The driver waits longer each time, and gives up at some
     /// point.
     #[must_use]
-    pub fn retries(&self) -> u32 {
+    pub(crate) fn retries(&self) -> u32 {
         self.retries
     }
 
@@ -265,7 +265,7 @@ impl Machine {
 
     /// Whether the sinks hold epochs of this checkpoint although nothing is decided in it.
     #[must_use]
-    pub fn is_emptied(&self) -> bool {
+    pub(crate) fn is_emptied(&self) -> bool {
         self.newest.is_none() && self.told.held.iter().any(|held| matches!(held.whose, Whose::Ours { .. }))
     }
 

@@ -131,7 +131,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`Self::create`].
-    pub async fn read_range(&self, path: &str, range: Range<u64>) -> Result<Outcome<Stretch>> {
+    pub(crate) async fn read_range(&self, path: &str, range: Range<u64>) -> Result<Outcome<Stretch>> {
         let location = self.location(path);
         let call = async {
             let found = self.inner.get_opts(&location, GetOptions::new().with_range(Some(range))).await?;

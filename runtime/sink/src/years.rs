@@ -18,7 +18,7 @@ pub fn is_in_years(us: i64) -> bool {
 
 /// A date or timestamp of a column that is outside these years, as text; `None` if there is none.
 #[must_use]
-pub fn outside_of_years(column: &ArrayRef) -> Option<String> {
+pub(crate) fn outside_of_years(column: &ArrayRef) -> Option<String> {
     match column.data_type() {
         DataType::Date32 => {
             let days = column.as_primitive::<Date32Type>();

@@ -9,23 +9,22 @@
 
 mod clock;
 mod coordinator;
+mod garbage;
 mod lanes;
 pub mod sinks;
 pub(crate) mod source_run;
 mod start;
+mod state_action;
 pub mod worker;
 
 pub use clock::MaintenanceClock;
 pub use coordinator::{Summary, run};
+pub use lanes::stateless;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::checkpoint::home::Home;
-use crate::observe::progress::Progress;
+use crate::observe::Reporting;
 use crate::storage::Secrets;
 
 /// The default of [`Options::garbage_grace`].
@@ -39,9 +38,6 @@ pub struct Options {
     pub lanes: usize,
     /// The number of threads that keep the state of keyed steps. Key groups are distributed to them.
     pub workers: usize,
-    /// The file to which one JSON object per epoch is appended.
-    pub progress: Option<PathBuf>,
-    pub http: Option<SocketAddr>,
     /// Bytes of memory that the process may use. Before it would use more, it ends with the reason.
     pub memory_bytes: Option<u64>,
     /// How long a sink or a checkpoint store may be unreachable before the process ends.
@@ -55,8 +51,7 @@ pub struct Options {
     pub maintenance_clock: MaintenanceClock,
     /// Objects of the checkpoint that no manifest names are kept for this long, since someone may be reading them.
     pub garbage_grace: Duration,
-    /// Receives the report of each epoch.
-    pub on_epoch: Option<watch::Sender<Option<Progress>>>,
+    pub reporting: Reporting,
 }
 
 /// A signal to a running pipeline from outside.

@@ -10,10 +10,10 @@
 //! ```
 
 pub mod edge;
-pub mod flow;
+pub(crate) mod flow;
 #[cfg(test)]
 pub(crate) mod proof;
-pub mod tumbling;
+pub(crate) mod tumbling;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::progress::{Progress, Source};
-use crate::checkpoint::totals::SourceTotals;
+use crate::checkpoint::manifest::SourceTotals;
 use crate::sink::upkeep::Done;
 
 /// Epochs take from a millisecond (local disk) to minutes (an unreachable object store).

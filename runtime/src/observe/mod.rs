@@ -1,6 +1,7 @@
 //! What a running pipeline reports: progress per epoch (to a file and over HTTP), Prometheus metrics, and health.
 
 mod epoch_log;
+pub(crate) mod hold;
 mod http;
 mod metrics;
 pub mod progress;
@@ -8,28 +9,39 @@ pub mod progress_file;
 mod shared;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 use weir_plan::Plan;
+use weir_plan::report::Hold;
 
 use self::epoch_log::EpochLog;
 use self::metrics::Metrics;
 pub use self::metrics::log_line_dropped;
-use self::progress::Progress;
+use self::progress::{LatestOffsets, Progress};
 use self::progress_file::ProgressFile;
 use self::shared::{Shared, lock};
 use crate::checkpoint::manifest::SourceProgress;
 use crate::clock::{steady, wall_us};
-use crate::engine::Options;
-use crate::engine::source_run::LatestOffsets;
-use crate::engine::source_run::hold::Hold;
 use crate::failure::{Failure, Result};
 use crate::sink::upkeep::Tell;
 
+/// Where the reports of a run go.
+#[derive(Debug, Clone, Default)]
+pub struct Reporting {
+    /// The file to which one JSON object per epoch is appended.
+    pub progress: Option<PathBuf>,
+    /// The address at which progress, metrics and health are served.
+    pub http: Option<SocketAddr>,
+    /// Receives the report of each epoch.
+    pub on_epoch: Option<watch::Sender<Option<Progress>>>,
+}
+
 /// Receives reports from the driver. The HTTP server reads them.
-pub struct Observer {
+pub(crate) struct Observer {
     shared: Arc<Shared>,
     progress_file: Option<ProgressFile>,
     log: EpochLog,
@@ -40,8 +52,8 @@ pub struct Observer {
 
 impl Observer {
     /// Opens the progress file and the HTTP port.
-    pub async fn start(plan: &Plan, options: &Options, memory_limit_bytes: Option<u64>) -> Result<Self> {
-        let progress_file = options.progress.as_deref().map(ProgressFile::open).transpose()?;
+    pub async fn start(plan: &Plan, to: &Reporting, memory_limit_bytes: Option<u64>) -> Result<Self> {
+        let progress_file = to.progress.as_deref().map(ProgressFile::open).transpose()?;
         let metrics = Metrics::new(&plan.pipeline, memory_limit_bytes);
         metrics.of_tables(plan.sinks.iter().map(|sink| sink.name.as_str()));
         let shared = Arc::new(Shared {
@@ -51,7 +63,7 @@ impl Observer {
             ready: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         });
-        if let Some(address) = options.http {
+        if let Some(address) = to.http {
             http::serve(address, Arc::clone(&shared)).await?;
         }
         Ok(Self {
@@ -59,7 +71,7 @@ impl Observer {
             progress_file,
             log: EpochLog::default(),
             held_by: BTreeMap::new(),
-            on_epoch: options.on_epoch.clone(),
+            on_epoch: to.on_epoch.clone(),
         })
     }
 

@@ -9,15 +9,16 @@ use weir_plan::Plan;
 use weir_plan::report::{DurationMs, EventTime, Hold, Kind, Offsets, Sink, StateOperator, Totals};
 pub use weir_plan::report::{Pending, Report, Source};
 
-use crate::checkpoint::manifest::{self, Manifest, PartitionProgress, SourceProgress};
-use crate::checkpoint::totals::{self, SourceTotals};
-use crate::engine::source_run::LatestOffsets;
-use crate::engine::source_run::hold::hold;
+use super::hold::hold;
+use crate::checkpoint::manifest::{self, Manifest, PartitionProgress, SourceProgress, SourceTotals};
 use crate::sink::SinkStatus;
+
+/// By source name: the ends of its partitions, as the client knows them.
+pub(crate) type LatestOffsets = BTreeMap<String, Vec<Option<i64>>>;
 
 /// How long the parts of an epoch took. All are zero for a claim.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Durations {
+pub(crate) struct Durations {
     /// From the opening of the epoch, which is when the epoch before was closed, to its close. It overlaps with the
     /// commit of the epoch before.
     pub read: Duration,
@@ -58,7 +59,7 @@ pub struct Progress {
     /// `durationMs.triggerExecution` to the microsecond: a commit to a local table takes less than a millisecond.
     pub took: Duration,
     /// The sums that the metrics are set to.
-    pub counters: totals::Totals,
+    pub counters: manifest::Totals,
 }
 
 impl Deref for Progress {
@@ -69,7 +70,7 @@ impl Deref for Progress {
     }
 }
 
-fn totals_of(totals: &totals::Totals) -> Totals {
+fn totals_of(totals: &manifest::Totals) -> Totals {
     let SourceTotals { counts, lost, unreadable } = totals.of_sources();
     Totals {
         epochs: totals.epochs,
@@ -85,7 +86,7 @@ fn totals_of(totals: &totals::Totals) -> Totals {
 
 impl Progress {
     #[must_use]
-    pub fn of(
+    pub(crate) fn of(
         manifest: &Manifest,
         plan: &Plan,
         took: &Durations,
@@ -148,7 +149,7 @@ impl Progress {
     }
 
     /// Sets what holds the watermark of a source.
-    pub fn set_held_by(&mut self, source: &str, hold: Option<&Hold>) {
+    pub(crate) fn set_held_by(&mut self, source: &str, hold: Option<&Hold>) {
         for source in self.report.sources.iter_mut().filter(|s| s.name == source) {
             source.watermark_held_by = hold.cloned();
         }
@@ -157,7 +158,7 @@ impl Progress {
 
 /// The report of a source.
 #[must_use]
-pub fn source_of(s: &SourceProgress, latest: &LatestOffsets) -> Source {
+pub(crate) fn source_of(s: &SourceProgress, latest: &LatestOffsets) -> Source {
     let latest = latest.get(&s.name).map_or(&[][..], Vec::as_slice);
     let offsets = |of: &dyn Fn(usize) -> Option<i64>| {
         let mut all = Offsets::new();

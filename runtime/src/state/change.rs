@@ -3,7 +3,8 @@
 //! Equal keys are found by sorting, without another hash table: the rows have to be sorted for the file anyway, and
 //! equal keys are neighbours after that.
 
-use arrow::array::{Array as _, UInt16Array, UInt32Array};
+use std::ops::Deref;
+
 use weir_plan::key_group::KEY_GROUPS;
 
 use super::entries::{Entries, selected};
@@ -12,12 +13,16 @@ use super::order::Order;
 use super::schema::{Kind, TableSchema};
 use crate::failure::Result;
 
+/// Entries that are sorted by key group, time, keys.
 #[derive(Debug, Clone)]
-pub struct Change {
-    /// One per row.
-    pub key_groups: UInt16Array,
-    /// Sorted by key group, time, keys.
-    pub entries: Entries,
+pub struct Change(pub Grouped);
+
+impl Deref for Change {
+    type Target = Grouped;
+
+    fn deref(&self) -> &Grouped {
+        &self.0
+    }
 }
 
 impl Change {
@@ -28,8 +33,7 @@ impl Change {
         if parts.is_empty() {
             return Ok(None);
         }
-        let all = Grouped::of(Entries::joined(&parts)?, table.hashed)?;
-        Self::sorted(table, all.key_groups.values(), all.entries).map(Some)
+        Self::sorted(table, Grouped::of(Entries::joined(&parts)?, table.hashed)?).map(Some)
     }
 
     /// Like [`Change::of`], for entries whose key groups are known.
@@ -40,11 +44,12 @@ impl Change {
         }
         let mut groups: Vec<u16> = Vec::with_capacity(parts.iter().map(|part| part.rows()).sum());
         parts.iter().for_each(|part| groups.extend_from_slice(part.key_groups.values()));
-        let all = Entries::joined(&parts.iter().map(|part| &part.entries).collect::<Vec<_>>())?;
-        Self::sorted(table, &groups, all).map(Some)
+        let entries = Entries::joined(&parts.iter().map(|part| &part.entries).collect::<Vec<_>>())?;
+        Self::sorted(table, Grouped { key_groups: groups.into(), entries }).map(Some)
     }
 
-    fn sorted(table: &TableSchema, groups: &[u16], all: Entries) -> Result<Self> {
+    fn sorted(table: &TableSchema, Grouped { key_groups, entries: all }: Grouped) -> Result<Self> {
+        let groups = key_groups.values();
         let order = Order::of(groups, KEY_GROUPS, all.times.values(), &all.keys)?;
         let (of_each, entries) = match &table.kind {
             _ if order.distinct == all.rows() => {
@@ -64,36 +69,22 @@ impl Change {
             }
         };
         let key_groups = of_each.values().iter().map(|row| groups[*row as usize]).collect::<Vec<_>>().into();
-        Ok(Self { key_groups, entries })
+        Ok(Self(Grouped { key_groups, entries }))
     }
 
     /// Drops the deletes. Call it on the oldest change only: nothing older exists that a delete could hide. Returns
     /// `None` if no entry remains.
     pub(super) fn without_deletes(self) -> Result<Option<Self>> {
-        let kept: UInt32Array =
-            (0u32..).take(self.rows()).filter(|row| !self.entries.is_deleted(*row as usize)).collect();
+        let kept: Vec<u32> = (0..).take(self.rows()).filter(|row| !self.entries.is_deleted(*row as usize)).collect();
         if kept.len() == self.rows() {
             return Ok(Some(self));
         }
-        let key_groups: Vec<_> = kept.values().iter().map(|row| self.key_groups.value(*row as usize)).collect();
-        let left = Self { key_groups: key_groups.into(), entries: self.entries.select(&kept)? };
-        Ok((left.rows() > 0).then_some(left))
+        Ok(if kept.is_empty() { None } else { Some(Self(self.select(kept)?)) })
     }
 
     /// A range of the rows, not copied.
     #[must_use]
     pub fn slice(&self, from: usize, rows: usize) -> Self {
-        Self { key_groups: self.key_groups.slice(from, rows), entries: self.entries.slice(from, rows) }
-    }
-
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.entries.rows()
-    }
-
-    /// Heap memory held, in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.key_groups.get_array_memory_size() + self.entries.bytes()
+        Self(self.0.slice(from, rows))
     }
 }

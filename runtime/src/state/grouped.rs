@@ -45,7 +45,10 @@ impl Grouped {
         let groups = self.key_groups.values();
         if groups.is_sorted() {
             let place = |group: u16| groups.partition_point(|other| *other < group);
-            let cut = |range: Range<u16>| self.slice(place(range.start), place(range.end));
+            let cut = |range: Range<u16>| {
+                let (from, to) = (place(range.start), place(range.end));
+                self.slice(from, to - from)
+            };
             return Ok((0..ranges.workers()).map(|worker| cut(ranges.range(worker))).collect());
         }
         let workers: Vec<usize> = (0..weir_plan::key_group::KEY_GROUPS).map(|group| ranges.worker(group)).collect();
@@ -68,17 +71,18 @@ impl Grouped {
             return Ok((self, none));
         }
         if these.is_empty() {
-            let none = Self { key_groups: self.key_groups.slice(0, 0), entries: self.entries.slice(0, 0) };
-            return Ok((none, self.entries));
+            return Ok((self.slice(0, 0), self.entries));
         }
         Ok((self.select(these)?, self.entries.select(&UInt32Array::from(those))?))
     }
 
-    fn slice(&self, from: usize, to: usize) -> Self {
-        Self { key_groups: self.key_groups.slice(from, to - from), entries: self.entries.slice(from, to - from) }
+    /// A range of the rows, not copied.
+    pub(super) fn slice(&self, from: usize, rows: usize) -> Self {
+        Self { key_groups: self.key_groups.slice(from, rows), entries: self.entries.slice(from, rows) }
     }
 
-    fn select(&self, rows: Vec<u32>) -> Result<Self> {
+    /// The rows with these indices, in that order.
+    pub(super) fn select(&self, rows: Vec<u32>) -> Result<Self> {
         let groups = self.key_groups.values();
         let key_groups = UInt16Array::from_iter_values(rows.iter().map(|row| groups[*row as usize]));
         Ok(Self { key_groups, entries: self.entries.select(&UInt32Array::from(rows))? })

@@ -98,7 +98,7 @@ impl Merge {
                 if matches!(self.table.kind, Kind::Rows) {
                     self.go_on(i, &part)?;
                 }
-                parts.push(part.entries.retain(&keep)?);
+                parts.push(part.0.entries.retain(&keep)?);
                 if rows < change.rows() {
                     self.runs[i].read.push_front(change.slice(rows, change.rows() - rows));
                     break;

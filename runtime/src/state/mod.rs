@@ -3,7 +3,7 @@
 
 mod change;
 mod entries;
-pub mod file;
+pub(crate) mod file;
 mod grouped;
 pub mod log;
 mod merge;

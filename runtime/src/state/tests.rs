@@ -173,7 +173,7 @@ fn rows_of_any_size_are_written_in_batches_that_fit_into_memory() {
     };
     let change = Change::of(&table(&aggregate), &[entries]).unwrap().unwrap();
     let batches = file::batches(&change);
-    assert_eq!(batches.iter().map(Change::rows).sum::<usize>(), 40_000);
+    assert_eq!(batches.iter().map(|batch| batch.rows()).sum::<usize>(), 40_000);
     let bytes = |batch: &Change| batch.entries.keys[0].to_data().get_slice_memory_size().unwrap();
     assert!(batches.iter().all(|batch| batch.rows() == 1 || bytes(batch) <= file::BATCH_BYTES));
     assert!(batches.len() < 40, "{} batches", batches.len());
@@ -182,7 +182,7 @@ fn rows_of_any_size_are_written_in_batches_that_fit_into_memory() {
     assert_eq!(back.len(), batches.len());
     assert_sorted(&back);
     assert_eq!(
-        Change::of(&table(&aggregate), &back.into_iter().map(|c| c.entries).collect::<Vec<_>>())
+        Change::of(&table(&aggregate), &back.into_iter().map(|c| c.0.entries).collect::<Vec<_>>())
             .unwrap()
             .unwrap()
             .rows(),
@@ -214,7 +214,7 @@ fn state_files_of_version_1_are_read_as_all_that_wrote_it_did() {
     // The first file has no chunks. Before the last one was written, sums had one column.
     for name in ["state-v1.bin", "state-v1-chunks.bin", "state-v1-sums.bin"] {
         let changes = read_back(&aggregate, &std::fs::read(fixture(name)).unwrap());
-        for Change { key_groups: groups, entries } in &changes {
+        for Change(Grouped { key_groups: groups, entries }) in &changes {
             assert_eq!(
                 groups.values()[..],
                 key_groups(&entries.keys[..1], entries.rows()).unwrap(),
@@ -286,7 +286,7 @@ fn version_2_of_the_state_file_is_written_byte_for_byte_and_read() {
         "state-v2.bin",
     );
     let back = read_block(&footer, of_rows, &timers, &file).unwrap();
-    assert_eq!(back.iter().map(Change::rows).sum::<usize>(), 2);
+    assert_eq!(back.iter().map(|change| change.rows()).sum::<usize>(), 2);
     assert_eq!(
         (&back[0].key_groups, &back[0].entries.times, &back[0].entries.deleted),
         (&rows.key_groups, &rows.entries.times, &rows.entries.deleted)
@@ -332,7 +332,7 @@ fn state_files_are_sorted_by_key_group_window_and_key() {
     let aggregate = aggregate();
     let rows = random_rows(&mut SmallRng::seed_from_u64(3), 200);
     let lanes: Vec<_> = rows.chunks(70).filter_map(|lane| partials(&aggregate, lane)).collect();
-    let Change { key_groups, entries } = Change::of(&table(&aggregate), &lanes).unwrap().unwrap();
+    let Change(Grouped { key_groups, entries }) = Change::of(&table(&aggregate), &lanes).unwrap().unwrap();
     let keys = entries.keys[0].as_string::<i32>();
     let order: Vec<_> = (0..entries.rows())
         .map(|i| (key_groups.value(i), entries.times.value(i), keys.iter().nth(i).unwrap()))

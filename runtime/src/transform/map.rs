@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use weir_plan::plan::{Map, has_event_time};
 use weir_plan::quote::quoted;
 
-use super::step::{RowStep, batch};
+use super::{RowStep, batch};
 
 pub struct MapStep {
     map: Map,

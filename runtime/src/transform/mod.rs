@@ -1,212 +1,31 @@
-//! The stateless part of a pipeline: event time, maps, and the preparation of rows for windows and sinks, batch by
-//! batch. [`rows`] separates the rows that can't be processed from the others.
+//! Steps without keys, batch by batch: what all other code sees of them is a [`RowStep`]. [`rows`] separates the rows
+//! that can't be processed from the others.
 
-pub mod map;
+pub(crate) mod map;
 pub mod rows;
-mod step;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
-use arrow::compute::max;
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
-use weir_plan::Plan;
-use weir_plan::plan::{EventTime, Input};
-use weir_plan::quote::quoted;
-use weir_plan::stages::{Edge, LaneStage};
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::SchemaRef;
 
-use self::rows::by_halves;
-pub use self::step::RowStep;
-use self::step::batch;
-use crate::build::Graph;
-use crate::keyed::{KeyedStep, Prepared};
-use crate::sink::fitness::Fitness;
-
-/// Evaluates the stages before the first change of key for one source.
-pub struct Stateless {
-    graph: Arc<Graph>,
-    source: usize,
-    /// One per sink of the source's lanes.
-    fitness: Vec<Arc<dyn Fitness>>,
+/// A compiled step without keys: rows in, rows out.
+pub trait RowStep: Send + Sync {
+    /// Turns rows of the input into rows under the step's schema. It changes nothing: if it fails, the rows at fault
+    /// are found by halving the batch.
+    ///
+    /// # Errors
+    /// A sentence that names the column, if an expression fails on some row.
+    fn apply(&self, rows: &RecordBatch) -> Result<RecordBatch, String>;
 }
 
-/// The result of a batch.
-pub struct Evaluated {
-    /// Rows that went in.
-    pub rows: usize,
-    /// The event time of every row that went in, if the source has one.
-    pub event_times: Option<TimestampMicrosecondArray>,
-    /// One per edge from the source's lanes, in the order of [`LaneStage::edges`].
-    pub prepared: Vec<Prepared>,
-    /// One batch per sink of the source's lanes, in the order of [`LaneStage::sinks`], without event times.
-    pub sink_rows: Vec<RecordBatch>,
-    /// Rows that a map's `where` left out, over all maps.
-    pub filtered: u64,
-}
-
-/// A row that can't be processed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadRow {
-    /// Index in the batch.
-    pub row: usize,
-    pub why: Why,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Why {
-    /// An expression fails on the row, or the row has no event time. The text is one sentence.
-    Unfit(String),
-    /// Its event time is later than allowed.
-    Ahead { time_us: i64 },
-}
-
-impl From<String> for Why {
-    fn from(reason: String) -> Self {
-        Self::Unfit(reason)
-    }
-}
-
-impl Stateless {
-    /// `fitness` has one entry per sink of the source's lanes.
-    #[must_use]
-    pub fn new(graph: Arc<Graph>, source: usize, fitness: Vec<Arc<dyn Fitness>>) -> Self {
-        Self { graph, source, fitness }
-    }
-
-    /// Evaluates a decoded batch. `before_us` has, per edge from the source's lanes, the watermarks of its step's
-    /// inputs at the start of the epoch. Rows with an event time after `latest_us` are left out as bad. Mostly one
-    /// result and no bad row come back. If there are bad rows, the batch comes back in parts around them.
-    #[must_use]
-    pub fn evaluate(
-        &self,
-        decoded: &RecordBatch,
-        before_us: &[Vec<Option<i64>>],
-        latest_us: Option<i64>,
-    ) -> (Vec<Evaluated>, Vec<BadRow>) {
-        let (good, bad) = by_halves(decoded, &|batch| self.attempt(batch, Times { before_us, latest_us }));
-        (good, bad.into_iter().map(|(row, why)| BadRow { row, why }).collect())
-    }
-
-    fn attempt(&self, decoded: &RecordBatch, times: Times<'_>) -> Result<Evaluated, Why> {
-        let (plan, stage) = (&self.graph.plan, self.stage());
-        let source = &plan.sources[self.source];
-        let event_times = source.event_time.as_ref().map(|e| event_times(e, decoded)).transpose()?;
-        if let (Some(found), Some(latest_us)) = (&event_times, times.latest_us)
-            && let Some(time_us) = max(found).filter(|time| *time > latest_us)
-        {
-            return Err(Why::Ahead { time_us });
-        }
-        let rows = match &event_times {
-            None => decoded.clone(),
-            Some(times) => with_last(&source.schema, decoded, Arc::new(times.clone()))?,
-        };
-        let mut filtered = 0;
-        let mut batches = Batches { source: self.source, rows, of_steps: vec![None; plan.steps.len()] };
-        for &i in &stage.steps {
-            // A step without keys has one input.
-            let (Some(step), Some(input)) = (self.graph.row_step(i), batches.for_step(plan, i, 0)) else { continue };
-            let output = step.apply(input).map_err(|e| format!("step {}, {e}", quoted(&plan.steps[i].name)))?;
-            filtered += (input.num_rows() - output.num_rows()) as u64;
-            batches.of_steps[i] = Some(output);
-        }
-        let mut prepared = Vec::with_capacity(stage.edges.len());
-        for (edge, before_us) in stage.edges.iter().zip(times.before_us) {
-            let (step, input) = self.edge(*edge, &batches)?;
-            let ready = step.prepare(edge.input, input, before_us);
-            prepared.push(ready.map_err(|e| format!("step {}, {e}", quoted(&plan.steps[edge.step].name)))?);
-        }
-        let mut sink_rows = Vec::with_capacity(stage.sinks.len());
-        for (&i, fitness) in stage.sinks.iter().zip(&self.fitness) {
-            let sink = &plan.sinks[i];
-            let of_sink = match (sink.output.late_input(), sink.input) {
-                (Some(input), Input::Step(step)) => {
-                    self.late(Edge { step, input }, &sink.given, &batches, times.before_us)?
-                }
-                _ => for_sink(&sink.given, batches.of(sink.input).ok_or_else(|| not_fed("sink", &sink.name))?)?,
-            };
-            fitness.check(&of_sink)?;
-            sink_rows.push(of_sink);
-        }
-        Ok(Evaluated { rows: decoded.num_rows(), event_times, prepared, sink_rows, filtered })
-    }
-
-    fn stage(&self) -> &LaneStage {
-        &self.graph.stages.lanes[self.source]
-    }
-
-    /// The keyed step that an edge leads to, and the rows that come to it by that edge.
-    fn edge<'b>(&self, edge: Edge, batches: &'b Batches) -> Result<(&dyn KeyedStep, &'b RecordBatch), String> {
-        let rows = batches.for_step(&self.graph.plan, edge.step, edge.input);
-        let step = self.graph.keyed_step(edge.step);
-        step.zip(rows).ok_or_else(|| not_fed("step", &self.graph.plan.steps[edge.step].name))
-    }
-
-    /// The rows that a keyed step counts as late, of those that this source's lanes send to one of its inputs.
-    fn late(
-        &self,
-        edge: Edge,
-        schema: &SchemaRef,
-        batches: &Batches,
-        before_us: &[Vec<Option<i64>>],
-    ) -> Result<RecordBatch, String> {
-        let mut edges = self.stage().edges.iter().zip(before_us);
-        let Some((_, before_us)) = edges.find(|(of, _)| **of == edge) else {
-            return Ok(RecordBatch::new_empty(Arc::clone(schema)));
-        };
-        let (keyed, input) = self.edge(edge, batches)?;
-        keyed.late(edge.input, input, before_us, schema)
-    }
-}
-
-/// The rows of one batch, from the source and from each step of its lanes.
-struct Batches {
-    source: usize,
-    rows: RecordBatch,
-    of_steps: Vec<Option<RecordBatch>>,
-}
-
-impl Batches {
-    fn of(&self, input: Input) -> Option<&RecordBatch> {
-        match input {
-            Input::Source(i) => (i == self.source).then_some(&self.rows),
-            Input::Step(i) => self.of_steps[i].as_ref(),
-        }
-    }
-
-    /// The rows that come to a step by one of its inputs.
-    fn for_step(&self, plan: &Plan, step: usize, input: usize) -> Option<&RecordBatch> {
-        self.of(plan.steps[step].inputs()[input])
-    }
-}
-
-/// The failure if no rows come to a node. The cut into stages gives a source's lanes only the nodes that its rows come
-/// to.
-fn not_fed(kind: &str, name: &str) -> String {
-    format!("{kind} {}: a bug in Weir: no rows of this source come to it", quoted(name))
-}
-
-/// The times by which rows are judged.
-#[derive(Clone, Copy)]
-struct Times<'a> {
-    before_us: &'a [Vec<Option<i64>>],
-    latest_us: Option<i64>,
-}
-
-fn event_times(event_time: &EventTime, decoded: &RecordBatch) -> Result<TimestampMicrosecondArray, String> {
-    let times = event_time.expr.evaluate(decoded).map_err(|e| format!("the event time: {e}"))?;
-    if times.null_count() > 0 {
-        return Err(format!("the event time ({}) is null", event_time.expr.sql));
-    }
-    Ok(times.as_primitive::<TimestampMicrosecondType>().clone())
+/// Rows of this schema; without columns there is only their number.
+pub(crate) fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, String> {
+    let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(|e| e.to_string())
 }
 
 /// The rows of a node as a sink is given them: all columns but the event time, under the sink's schema.
 pub fn for_sink(schema: &SchemaRef, input: &RecordBatch) -> Result<RecordBatch, String> {
     batch(schema, input.columns()[..schema.fields().len()].to_vec(), input.num_rows())
-}
-
-fn with_last(schema: &SchemaRef, rows: &RecordBatch, last: ArrayRef) -> Result<RecordBatch, String> {
-    batch(schema, rows.columns().iter().cloned().chain([last]).collect(), rows.num_rows())
 }

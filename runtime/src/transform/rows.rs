@@ -34,7 +34,7 @@ pub struct BadRows {
 
 impl Rows {
     /// `bad` has indices in `all`, with the reasons.
-    pub fn add_bad(&mut self, all: &RecordBatch, bad: Vec<(usize, String)>) -> Result<()> {
+    pub(crate) fn add_bad(&mut self, all: &RecordBatch, bad: Vec<(usize, String)>) -> Result<()> {
         if bad.is_empty() {
             return Ok(());
         }
@@ -48,7 +48,7 @@ impl Rows {
 
 /// Evaluates a batch. Mostly one result comes back. If rows fail, the batch comes back in parts around them, in the
 /// order of rows, and each failed row comes back by its index with the reason.
-pub fn by_halves<T, E: From<String>>(
+pub(crate) fn by_halves<T, E: From<String>>(
     batch: &RecordBatch,
     attempt: &dyn Fn(&RecordBatch) -> Result<T, E>,
 ) -> (Vec<T>, Vec<(usize, E)>) {
@@ -90,7 +90,7 @@ fn copied(batch: &RecordBatch, rows: Range<usize>) -> Result<RecordBatch, String
 }
 
 /// Joins batches into fewer ones of bounded size, with the same rows.
-pub fn coalesced(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+pub(crate) fn coalesced(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
     let (mut out, mut together, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
     let mut put = |together: &mut Vec<RecordBatch>| -> Result<()> {
         match together.len() {

@@ -145,10 +145,13 @@ impl Meddler for Faulty {
     }
 }
 
-/// A store that fails requests of an upload in parts; each counter says how many such requests still fail.
+/// A store that takes large objects in parts, and fails requests of such uploads; each counter says how many such
+/// requests still fail.
 #[derive(Debug, Default)]
 pub struct LossyParts {
-    pub inner: InMemory,
+    pub inner: Arc<InMemory>,
+    /// The bytes of each part that came, in the order in which they came.
+    pub sizes: Mutex<Vec<usize>>,
     pub begin: AtomicU32,
     pub part: AtomicU32,
     pub complete: AtomicU32,
@@ -192,6 +195,7 @@ impl MultipartStore for LossyParts {
     {
         Box::pin(async move {
             strike(&self.part)?;
+            self.sizes.lock().unwrap().push(data.content_length());
             self.inner.put_part(path, id, number, data).await
         })
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
-use weir_plan::plan::{KafkaSource, OnLostOffsets, StartFrom};
+use weir_plan::plan::{KafkaConnection, KafkaSource, OnLostOffsets, StartFrom};
 use weir_plan::topics::Topics;
 
 /// Deadline for what should happen soon; only a failing test waits this long.
@@ -21,7 +21,7 @@ pub fn cluster(topics: &[(&str, i32)]) -> Cluster {
 
 pub fn source(servers: &str, topics: &[&str]) -> KafkaSource {
     KafkaSource {
-        bootstrap_servers: servers.to_owned(),
+        connection: KafkaConnection::plaintext(servers),
         topics: Topics::Named(topics.iter().map(|&t| t.to_owned()).collect()),
         group_id: "tests".to_owned(),
         start_from: StartFrom::Earliest,

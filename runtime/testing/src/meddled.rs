@@ -14,11 +14,13 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-/// Decides what happens to some calls of the store behind it.
+/// Decides what happens to some calls of the store behind it. By default nothing goes wrong.
 pub trait Meddler: Debug + Send + Sync + 'static {
     fn inner(&self) -> &Arc<dyn ObjectStore>;
 
-    fn put<'a>(&'a self, at: &'a Path, payload: PutPayload, options: PutOptions) -> BoxFuture<'a, Result<PutResult>>;
+    fn put<'a>(&'a self, at: &'a Path, payload: PutPayload, options: PutOptions) -> BoxFuture<'a, Result<PutResult>> {
+        self.inner().put_opts(at, payload, options)
+    }
 
     /// An error to return instead of reading the object.
     fn before_get(&self, _at: &Path) -> Result<()> {

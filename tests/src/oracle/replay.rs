@@ -1,5 +1,8 @@
 //! Goes through the manifests epoch by epoch and computes what each epoch must have emitted.
 
+mod offsets;
+mod records;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
@@ -10,6 +13,8 @@ use super::manifest::{Manifest, Partition, Place, Totals};
 use super::pipeline::{Ended, Pipeline};
 use super::value::Value;
 use crate::topic::{Contents, Stored};
+
+pub use records::{Destroyed, Records};
 
 /// What follows from the manifests and the records.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -49,40 +54,6 @@ type Open = BTreeMap<(i64, String), Vec<Row>>;
 #[must_use]
 pub fn replay(pipeline: &Pipeline, records: &Contents, manifests: &[Manifest]) -> Outcome {
     replay_topics(pipeline, Records::OfOne(records), manifests)
-}
-
-/// Ranges of offsets, half-open, that a test has made unreadable in Kafka's log, by partition of the one topic.
-pub type Destroyed = BTreeMap<i32, Vec<(i64, i64)>>;
-
-/// The records to replay.
-#[derive(Debug, Clone, Copy)]
-pub enum Records<'a> {
-    /// The records of one topic, whatever its name.
-    OfOne(&'a Contents),
-    ByTopic(&'a BTreeMap<String, Contents>),
-}
-
-impl Records<'_> {
-    fn get(&self, topic: &str, partition: i32, offset: i64) -> Option<&Stored> {
-        let contents = match self {
-            Self::OfOne(contents) => contents,
-            Self::ByTopic(topics) => topics.get(topic)?,
-        };
-        contents.get(&partition)?.get(&offset)
-    }
-
-    /// The records of one partition, from an offset on.
-    fn onwards(&self, topic: &str, partition: i32, offset: i64) -> impl Iterator<Item = (i64, &Stored)> {
-        let contents = match self {
-            Self::OfOne(contents) => Some(*contents),
-            Self::ByTopic(topics) => topics.get(topic),
-        };
-        contents
-            .and_then(|contents| contents.get(&partition))
-            .into_iter()
-            .flat_map(move |all| all.range(offset..))
-            .map(|(at, stored)| (*at, stored))
-    }
 }
 
 /// The same for several topics.
@@ -200,84 +171,6 @@ impl State<'_> {
         };
         let watermark = self.held.watermark_us;
         self.expect(claim.epoch, "watermark", &watermark, &claim.watermark_after_us);
-    }
-
-    /// Checks that nothing is read twice and nothing is left out: each range begins where the last one ended, whichever
-    /// process wrote it.
-    fn check_positions(&mut self, manifest: &Manifest) {
-        let is_there = |place: &Place| manifest.partitions.iter().any(|p| p.place() == *place);
-        let left_out: BTreeSet<_> =
-            self.held.positions.keys().filter(|place| !is_there(place)).map(|(topic, _)| topic.clone()).collect();
-        self.expect(manifest.epoch, "topics that are gone", &left_out.iter().cloned().collect(), &manifest.topics_gone);
-        self.held.positions.retain(|(topic, _), _| !left_out.contains(topic));
-        self.held.partitions.retain(|(topic, _), _| !left_out.contains(topic));
-        for p in &manifest.partitions {
-            let known = self.held.positions.get(&p.place()).copied();
-            let begins = if manifest.is_claim { p.end } else { p.start };
-            if let Some(known) = known {
-                self.expect(manifest.epoch, &format!("start of partition {}", p.partition), &known, &begins);
-            }
-            self.held.positions.insert(p.place(), p.end);
-            self.check_lost(manifest.epoch, p);
-            self.check_idle(manifest, p);
-        }
-    }
-
-    /// Checks that an idle partition had nothing more to read: no further record had been acknowledged when the epoch
-    /// read its clock.
-    fn check_idle(&mut self, manifest: &Manifest, p: &Partition) {
-        if !p.idle {
-            return;
-        }
-        let unread = self
-            .records
-            .onwards(&p.topic, p.partition, p.end)
-            .find(|(_, record)| record.acknowledged_us.is_some_and(|at_us| at_us <= manifest.clock_us));
-        self.expect(
-            manifest.epoch,
-            &format!("unread record of the idle partition {}", p.partition),
-            &unread.map(|(offset, _)| offset),
-            &None,
-        );
-    }
-
-    /// Checks that offsets declared as lost lie in the epoch's own range.
-    fn check_lost(&mut self, epoch: u64, p: &Partition) {
-        let mut at = p.start;
-        for &(from, to) in &p.lost {
-            let within = at <= from && from < to && to <= p.end;
-            self.expect(
-                epoch,
-                &format!("lost range [{from}, {to}) is within partition {}", p.partition),
-                &true,
-                &within,
-            );
-            at = to;
-            self.out.lost += u64::try_from(to - from).unwrap_or_default();
-        }
-    }
-
-    /// The destroyed ranges that an epoch's range touches.
-    fn destroyed_of(&self, p: &Partition) -> Vec<(i64, i64)> {
-        let all = self.destroyed.get(&p.partition).into_iter().flatten();
-        all.filter(|(from, to)| *from < p.end && p.start < *to).copied().collect()
-    }
-
-    /// Checks that exactly the destroyed ranges are declared as unreadable, each in one epoch, and that each leaves as
-    /// one dead letter if these are kept.
-    fn check_unreadable(&mut self, epoch: u64, p: &Partition, destroyed: &[(i64, i64)]) {
-        self.expect(
-            epoch,
-            &format!("unreadable ranges of partition {}", p.partition),
-            &destroyed,
-            &p.unreadable.as_slice(),
-        );
-        for (from, to) in destroyed {
-            self.out.unreadable += from.abs_diff(*to);
-            if self.pipeline.bad_records.are_kept() {
-                self.out.rejected_ranges.push(dead_letter(p.partition, *from, &Stored::default()));
-            }
-        }
     }
 
     fn epoch(&mut self, m: &Manifest) {

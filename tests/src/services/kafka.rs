@@ -42,9 +42,19 @@ impl Kafka {
     /// Starts a broker with further settings, as lines of `server.properties`, which override the usual ones.
     /// `settings` makes them from the broker's port and its controller's port.
     pub fn start_with(settings: impl FnOnce(u16, u16) -> String) -> Result<Self, Missing> {
+        Self::start_with_users(settings, &[])
+    }
+
+    /// Starts a broker that knows these users with their passwords, for the mechanisms of SCRAM.
+    pub fn start_with_users(
+        settings: impl FnOnce(u16, u16) -> String,
+        users: &[(&str, &str)],
+    ) -> Result<Self, Missing> {
         script::fetch("Kafka", "kafka")?;
         let (port, controller_port) = (ports::free(), ports::free());
         let kafka = Self::new(port, controller_port, &settings(port, controller_port));
+        let scram: String = users.iter().map(|(user, password)| format!("{user} {password}\n")).collect();
+        std::fs::write(kafka.dir.path().join("scram-users"), scram).unwrap();
         kafka.restart();
         Ok(kafka)
     }
@@ -85,11 +95,31 @@ impl Kafka {
     /// # Panics
     /// If Kafka's own tool can't set it.
     pub fn throttle(&self, client_id: &str, bytes_per_second: u32) {
-        let mut quota = Command::new(script::path("kafka"));
-        quota.arg("quota").arg(self.dir.path()).arg(client_id).arg(bytes_per_second.to_string());
-        let out = quota.output().unwrap();
-        assert!(out.status.success(), "{quota:?}: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+        self.tool(&["quota", client_id, &bytes_per_second.to_string()]);
         topic::wait_until_applied(&self.bootstrap());
+    }
+
+    /// Lets a user read a topic, and publish offsets for a consumer group.
+    ///
+    /// # Panics
+    /// If Kafka's own tool can't do so.
+    pub fn allow(&self, user: &str, topic: &str, group: &str) {
+        self.tool(&["allow", user, topic, group]);
+    }
+
+    /// Gives a user another password, for SCRAM-SHA-512.
+    ///
+    /// # Panics
+    /// If Kafka's own tool can't do so.
+    pub fn set_password(&self, user: &str, password: &str) {
+        self.tool(&["password", user, password]);
+    }
+
+    fn tool(&self, args: &[&str]) {
+        let mut tool = Command::new(script::path("kafka"));
+        tool.arg(args[0]).arg(self.dir.path()).args(&args[1..]);
+        let out = tool.output().unwrap();
+        assert!(out.status.success(), "{tool:?}: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
     }
 
     /// Sends SIGSTOP: the broker keeps its connections and answers no request.

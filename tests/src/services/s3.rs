@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::process::{Process, remove_at_exit};
 use super::{ports, script};
+use crate::certificates::Certificate;
 use crate::deadline;
 use crate::skip::Missing;
 
@@ -46,8 +47,8 @@ impl S3 {
         Ok(s3)
     }
 
-    /// Starts a server with TLS, whose certificate and key are in this folder, as `tls.crt` and `tls.key`.
-    pub fn start_with_tls(certificate: &Path) -> Result<Self, Missing> {
+    /// Starts a server with TLS and this certificate.
+    pub fn start_with_tls(certificate: &Certificate) -> Result<Self, Missing> {
         let s3 = Self::new(true)?;
         s3.restart_with_tls(certificate);
         Ok(s3)
@@ -121,9 +122,13 @@ impl S3 {
         self.restart_with(&[("WEIR_S3_SECRET", secret_key.as_ref())]);
     }
 
-    /// Starts a server with TLS again with the certificate in this folder.
-    pub fn restart_with_tls(&self, certificate: &Path) {
-        self.restart_with(&[("WEIR_S3_TLS", certificate.as_os_str())]);
+    /// Starts a server with TLS again, with another certificate.
+    pub fn restart_with_tls(&self, certificate: &Certificate) {
+        let folder = self.dir.path().join("tls");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("tls.crt"), &certificate.chain).unwrap();
+        std::fs::write(folder.join("tls.key"), &certificate.key).unwrap();
+        self.restart_with(&[("WEIR_S3_TLS", folder.as_os_str())]);
     }
 
     fn restart_with(&self, env: &[(&str, &OsStr)]) {

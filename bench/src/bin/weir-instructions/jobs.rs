@@ -9,13 +9,14 @@ use object_store::path::Path;
 use url::Url;
 use weir_plan::plan::Sink;
 use weir_runtime::build::Graph;
+use weir_runtime::engine::stateless::Stateless;
 use weir_runtime::keyed::KeyedStep;
 use weir_runtime::retry::RetryPolicy;
 use weir_runtime::sink;
 use weir_runtime::sink::Means;
 use weir_runtime::sink::delta::{DeltaTable, TableFiles};
 use weir_runtime::storage::{Access, Location, Standing};
-use weir_runtime::transform::{RowStep, Stateless};
+use weir_runtime::transform::RowStep;
 
 pub const BY_CITY: &str = include_str!("../../../../examples/rides.yaml");
 pub const BY_USER: &str = include_str!("by_user.yaml");

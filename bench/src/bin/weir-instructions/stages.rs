@@ -5,11 +5,12 @@
 use arrow::array::RecordBatch;
 use weir_plan::key_group::KeyRanges;
 use weir_runtime::decode::Decoder;
+use weir_runtime::engine::stateless::{Evaluated, Stateless};
 use weir_runtime::keyed::edge::{EdgeReport, EdgeSender};
 use weir_runtime::keyed::{KeyedOperator, KeyedStep, Marks};
 use weir_runtime::sink::delta::TableFiles;
 use weir_runtime::state::Grouped;
-use weir_runtime::transform::{Evaluated, Stateless, for_sink};
+use weir_runtime::transform::for_sink;
 
 use super::jobs::MapOfResults;
 use super::rides::Records;

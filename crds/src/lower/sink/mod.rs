@@ -77,12 +77,6 @@ fn keeps(sink: &Sink, given: &SchemaRef, at: &Path, out: &mut Findings) -> Optio
 fn refuse_unsupported(sink: &Sink, at: &Path, out: &mut Findings) {
     let kinds = [sink.delta.is_some(), sink.kafka.is_some(), sink.parquet.is_some(), sink.console.is_some()];
     out.exactly_one(at, unions::SINK_KINDS, &kinds);
-    out.not_yet(at, "kafka", sink.kafka.as_ref());
-    out.not_yet(at, "parquet", sink.parquet.as_ref());
-    out.not_yet(at, "console", sink.console.as_ref());
-    out.not_yet(at, "key", sink.key.as_ref());
-    out.not_yet(at, "orderBy", sink.order_by.as_ref());
-    out.not_yet(at, "deleteWhen", sink.delete_when.as_ref());
     match sink.guarantee.unwrap_or(defaults::GUARANTEE) {
         Guarantee::ExactlyOnce => {}
         found @ Guarantee::AtLeastOnce => out.not_yet_value(&at.field("guarantee"), found, &["ExactlyOnce"]),

@@ -44,7 +44,6 @@ impl Operation for Aggregate {
 
 fn lower(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) -> Option<Lowered> {
     let window = window(aggregate.window.as_ref(), &at.field("window"), out);
-    out.not_yet(at, "expireAfter", aggregate.expire_after.as_ref());
     let group_by = aggregate.group_by.as_deref().unwrap_or_default();
     let columns_at = at.field("columns");
     out.length(&at.field("groupBy"), group_by.len(), 0..=COLUMNS_MAX);
@@ -102,42 +101,21 @@ fn place_of(part: AggregatePart, at: &Path) -> Path {
     }
 }
 
-/// Advice until windows support time zones. The limit `maxFuture` must move too: a shifted row seems to come from the
-/// future.
-pub(in crate::lower) const LOCAL_DAYS: &str = "for days of UTC+2 (without summer time) write `tumbling: {size: 24h}` \
-                                               and move \
-                                     the event time by as much, \
-                                     `eventTime: {expr: ts + interval '2 hours', maxFuture: 3h, …}`: window_start and \
-                                     window_end are local times then";
-
 fn window(window: Option<&document::Window>, at: &Path, out: &mut Findings) -> Option<Window> {
     let Some(window) = window else {
         out.add(at, "not supported yet: an aggregate without a window: write {tumbling: {size: 5m}}");
         return None;
     };
-    let later = [
-        ("sliding", window.sliding.is_some()),
-        ("session", window.session.is_some()),
-        ("cumulate", window.cumulate.is_some()),
-        ("calendar", window.calendar.is_some()),
-        ("ofInput", window.of_input.is_some()),
+    let is_there = [
+        window.tumbling.is_some(),
+        window.sliding.is_some(),
+        window.session.is_some(),
+        window.cumulate.is_some(),
+        window.calendar.is_some(),
+        window.of_input.is_some(),
     ];
-    let is_there: Vec<_> =
-        std::iter::once(window.tumbling.is_some()).chain(later.map(|(_, is_there)| is_there)).collect();
     out.exactly_one(at, unions::WINDOWS, &is_there);
-    for (kind, is_there) in later {
-        match kind {
-            "calendar" if is_there => {
-                out.add(&at.field(kind), format!("not supported yet; leave it out; {LOCAL_DAYS}"))
-            }
-            _ if is_there => out.add(&at.field(kind), "not supported yet: write tumbling: {size: 5m} in its place"),
-            _ => {}
-        }
-    }
     let (tumbling, at) = (window.tumbling.as_ref()?, at.field("tumbling"));
-    if tumbling.offset.is_some() {
-        out.add(&at.field("offset"), format!("not supported yet; leave it out; {LOCAL_DAYS}"));
-    }
     let size = out.duration(&at.field("size"), &tumbling.size, "1ms", "99999h")?;
     Some(Window::tumbling(duration::as_us(size)))
 }

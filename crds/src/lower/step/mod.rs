@@ -10,11 +10,9 @@ use weir_plan::outputs::Output;
 use weir_plan::plan::{self, Input, StepOp};
 use weir_plan::types::EVENT_TIME;
 
-pub(super) use aggregate::LOCAL_DAYS;
-
 use super::graph::Graph;
 use super::planning;
-use crate::document::Step;
+use crate::document::{Step, unions};
 use crate::finding::{Findings, Path};
 
 /// The steps by their position in the document.
@@ -98,55 +96,30 @@ pub(in crate::lower) fn operation(step: &Step) -> Option<(&'static str, &dyn Ope
     }
 }
 
-/// What a step reads and the path of the field that says so, as far as the step's shape is known.
+/// What a step reads and the path of the field that says so, if the step's kind is built.
 pub(super) fn inputs<'s>(step: &'s Step, at: &Path) -> Vec<(Path, &'s str)> {
-    if let Some((kind, operation)) = operation(step) {
-        let at = at.field(kind);
-        return operation.inputs().into_iter().map(|(field, from)| (at.field(field), from)).collect();
-    }
-    // Kinds that are not built yet: a wrong name in such a step is reported as well.
-    let from = [
-        ("unnest", step.unnest.as_ref().map(|unnest| &unnest.from)),
-        ("deduplicate", step.deduplicate.as_ref().map(|deduplicate| &deduplicate.from)),
-        ("top", step.top.as_ref().map(|top| &top.from)),
-        ("over", step.over.as_ref().map(|over| &over.from)),
-        ("lookup", step.lookup.as_ref().map(|lookup| &lookup.from)),
-        ("process", step.process.as_ref().map(|process| &process.from)),
-        ("pattern", step.pattern.as_ref().map(|pattern| &pattern.from)),
-    ];
-    let from = from.into_iter().filter_map(|(kind, from)| Some((at.field(kind).field("from"), from?)));
-    let sides = step.join.iter().flat_map(|join| [("left", &join.left), ("right", &join.right)]);
-    let sides = sides.map(|(side, from)| (at.field("join").field(side), from));
-    let lists =
-        [("union", step.union.as_ref().map(|union| &union.inputs)), ("sql", step.sql.as_ref().map(|sql| &sql.inputs))];
-    let lists = lists.into_iter().flat_map(|(kind, inputs)| {
-        let at = at.field(kind).field("inputs");
-        inputs.into_iter().flatten().enumerate().map(move |(i, from)| (at.index(i), from))
-    });
-    from.chain(sides).chain(lists).map(|(at, from)| (at, &**from)).collect()
+    let Some((kind, operation)) = operation(step) else { return Vec::new() };
+    let at = at.field(kind);
+    operation.inputs().into_iter().map(|(field, from)| (at.field(field), from)).collect()
 }
 
-/// Refuses a step that does not have exactly one operation, and operations that are not built yet.
+/// Refuses a step that does not have exactly one operation.
 pub(super) fn check_kind(step: &Step, at: &Path, out: &mut Findings) {
-    let built = [("map", step.map.is_some()), ("aggregate", step.aggregate.is_some())];
-    let later = [
-        ("union", step.union.is_some()),
-        ("unnest", step.unnest.is_some()),
-        ("deduplicate", step.deduplicate.is_some()),
-        ("top", step.top.is_some()),
-        ("over", step.over.is_some()),
-        ("join", step.join.is_some()),
-        ("lookup", step.lookup.is_some()),
-        ("process", step.process.is_some()),
-        ("pattern", step.pattern.is_some()),
-        ("sql", step.sql.is_some()),
+    let is_there = [
+        step.map.is_some(),
+        step.aggregate.is_some(),
+        step.union.is_some(),
+        step.unnest.is_some(),
+        step.deduplicate.is_some(),
+        step.top.is_some(),
+        step.over.is_some(),
+        step.join.is_some(),
+        step.lookup.is_some(),
+        step.process.is_some(),
+        step.pattern.is_some(),
+        step.sql.is_some(),
     ];
-    let (kinds, is_there): (Vec<_>, Vec<_>) = built.into_iter().chain(later).unzip();
-    out.exactly_one(at, &kinds, &is_there);
-    for (kind, is_there) in later {
-        out.not_yet(at, kind, is_there.then_some(&()));
-    }
-    out.not_yet(at, "badRecords", step.bad_records.as_ref());
+    out.exactly_one(at, unions::STEP_KINDS, &is_there);
 }
 
 /// What to do if there are more expressions than may be planned.

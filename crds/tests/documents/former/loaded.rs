@@ -47,3 +47,19 @@ fn an_old_override_is_translated_before_it_is_laid_over() {
     let both = said(load(&file("old/nothing-lost.yaml"), Some(over)));
     assert_eq!((both.len(), both[4].contains("in the override: ")), (5, true), "{both:#?}");
 }
+
+/// The output is part of `from` now, so an override that names another node has to name the output too.
+#[test]
+fn an_override_that_names_another_node_is_told_the_output_of_the_old_document() {
+    let over = "spec: {sinks: [{name: late, from: other}, {name: rejected, from: other.Rejected}]}";
+    let said = said(load(&file("old/nothing-lost.yaml"), Some(over)));
+    assert!(
+        said.contains(
+            &"spec.sinks[0].from: in the override: the document's sink has `output: Late`, which is part of `from` now: \
+              write `from: other.Late`"
+                .to_owned()
+        ),
+        "{said:#?}"
+    );
+    assert!(!said.iter().any(|said| said.starts_with("spec.sinks[1].from: in the override")), "{said:#?}");
+}

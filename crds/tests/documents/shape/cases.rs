@@ -99,10 +99,93 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         Changes,
     ),
     (
-        "spec.connections[].kafka.sasl",
-        "spec: {connections: [{name: events, kafka: {sasl: {mechanism: PLAIN, username: {value: a}, \
-         passwordSecretRef: {name: a, key: b}}}}]}",
-        Refused,
+        "spec.connections[].kafka.sasl.mechanism=PLAIN",
+        "spec: {connections: [{name: events, kafka: {tls: {}, sasl: {mechanism: PLAIN, username: {value: \
+         a}, passwordSecretRef: {name: a, key: b}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.sasl.mechanism=SCRAM-SHA-256",
+        "spec: {connections: [{name: events, kafka: {tls: {}, sasl: {mechanism: SCRAM-SHA-256, username: \
+         {value: a}, passwordSecretRef: {name: a, key: b}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.sasl.mechanism=SCRAM-SHA-512",
+        "spec: {connections: [{name: events, kafka: {tls: {}, sasl: {mechanism: SCRAM-SHA-512, username: \
+         {value: a}, passwordSecretRef: {name: a, key: b}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.sasl.mechanism=OAUTHBEARER",
+        "spec: {connections: [{name: events, kafka: {tls: {}, sasl: {mechanism: OAUTHBEARER, oauth: \
+         {tokenEndpoint: 'https://a/b', clientId: c, clientSecretRef: {name: a, key: b}, scope: d}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.sasl.mechanism=AWS_MSK_IAM",
+        "spec: {connections: [{name: events, kafka: {tls: {}, sasl: {mechanism: AWS_MSK_IAM}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.sasl.username.value",
+        "spec: {connections: [{name: events, kafka: {sasl: {mechanism: SCRAM-SHA-512, username: {value: \
+         a}, passwordSecretRef: {name: a, key: b}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.sasl.username.secretRef.name",
+        "spec: {connections: [{name: events, kafka: {sasl: {mechanism: SCRAM-SHA-512, username: \
+         {secretRef: {name: a, key: c}}, passwordSecretRef: {name: a, key: b}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.sasl.username.secretRef.key",
+        "spec: {connections: [{name: events, kafka: {sasl: {mechanism: SCRAM-SHA-512, username: \
+         {secretRef: {name: a, key: c}}, passwordSecretRef: {name: a, key: b}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.sasl.passwordSecretRef.name",
+        "spec: {connections: [{name: events, kafka: {sasl: {mechanism: SCRAM-SHA-512, username: \
+         {secretRef: {name: a, key: c}}, passwordSecretRef: {name: a, key: b}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.sasl.passwordSecretRef.key",
+        "spec: {connections: [{name: events, kafka: {sasl: {mechanism: SCRAM-SHA-512, username: \
+         {secretRef: {name: a, key: c}}, passwordSecretRef: {name: a, key: b}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.sasl.oauth.tokenEndpoint",
+        "spec: {connections: [{name: events, kafka: {tls: {}, sasl: {mechanism: OAUTHBEARER, oauth: \
+         {tokenEndpoint: 'https://a/b', clientId: c, clientSecretRef: {name: a, key: b}, scope: d}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.sasl.oauth.clientId",
+        "spec: {connections: [{name: events, kafka: {tls: {}, sasl: {mechanism: OAUTHBEARER, oauth: \
+         {tokenEndpoint: 'https://a/b', clientId: c, clientSecretRef: {name: a, key: b}, scope: d}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.sasl.oauth.clientSecretRef.name",
+        "spec: {connections: [{name: events, kafka: {tls: {}, sasl: {mechanism: OAUTHBEARER, oauth: \
+         {tokenEndpoint: 'https://a/b', clientId: c, clientSecretRef: {name: a, key: b}, scope: d}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.sasl.oauth.clientSecretRef.key",
+        "spec: {connections: [{name: events, kafka: {tls: {}, sasl: {mechanism: OAUTHBEARER, oauth: \
+         {tokenEndpoint: 'https://a/b', clientId: c, clientSecretRef: {name: a, key: b}, scope: d}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.sasl.oauth.scope",
+        "spec: {connections: [{name: events, kafka: {tls: {}, sasl: {mechanism: OAUTHBEARER, oauth: \
+         {tokenEndpoint: 'https://a/b', clientId: c, clientSecretRef: {name: a, key: b}, scope: d}}}}]}",
+        Changes,
     ),
     (
         "spec.connections[].schemaRegistry",
@@ -116,14 +199,30 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     ("spec.autoscale", "spec: {autoscale: {}}", Refused),
     ("spec.http", "spec: {http: {}}", Refused),
-    ("spec.networkPolicy", "spec: {networkPolicy: {}}", Refused),
     ("spec.scratch", "spec: {scratch: {}}", Refused),
     (
         "spec.connections[].kafka.controlTopic",
         "spec: {connections: [{name: events, kafka: {controlTopic: c}}]}",
         Refused,
     ),
-    ("spec.connections[].kafka.tls", "spec: {connections: [{name: events, kafka: {tls: {}}}]}", Refused),
+    (
+        "spec.connections[].kafka.tls.caSecretRef.name",
+        "spec: {connections: [{name: events, kafka: {tls: {caSecretRef: {name: a, key: b}, \
+         clientSecretRef: {name: c}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.tls.caSecretRef.key",
+        "spec: {connections: [{name: events, kafka: {tls: {caSecretRef: {name: a, key: b}, \
+         clientSecretRef: {name: c}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.connections[].kafka.tls.clientSecretRef.name",
+        "spec: {connections: [{name: events, kafka: {tls: {caSecretRef: {name: a, key: b}, \
+         clientSecretRef: {name: c}}}}]}",
+        Changes,
+    ),
     ("spec.sources[].kafka.groupId", "spec: {sources: [{name: rides, kafka: {groupId: mine}}]}", Changes),
     ("spec.sources[].maxRecordsPerEpoch", "spec: {sources: [{name: rides, maxRecordsPerEpoch: 5}]}", Refused),
     (
@@ -552,6 +651,13 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     ("spec.podTemplate.env[].name", "spec: {podTemplate: {env: [{name: RUST_LOG, value: info}]}}", ForTheOperator),
     ("spec.podTemplate.env[].value", "spec: {podTemplate: {env: [{name: RUST_LOG, value: debug}]}}", ForTheOperator),
+    ("spec.networkPolicy.mode=Managed", "spec: {networkPolicy: {mode: Managed}}", SaysTheDefault),
+    ("spec.networkPolicy.mode=Unmanaged", "spec: {networkPolicy: {mode: Unmanaged}}", ForTheOperator),
+    (
+        "spec.networkPolicy.ingressFrom[]",
+        "spec: {networkPolicy: {ingressFrom: [{namespaceSelector: {matchLabels: {team: data}}}]}}",
+        ForTheOperator,
+    ),
     ("spec.deletionPolicy=Retain", "spec: {deletionPolicy: Retain}", SaysTheDefault),
     ("spec.deletionPolicy=DeleteCheckpoint", "spec: {deletionPolicy: DeleteCheckpoint}", ForTheOperator),
     ("spec.stateAction.token", "spec: {stateAction: {token: a, discard: {}}}", Changes),

@@ -19,7 +19,7 @@ pub struct Leaf {
     pub variants: &'static [&'static str],
 }
 
-const KUBERNETES: &[&str] = &["Affinity", "Toleration", "TopologySpreadConstraint"];
+const KUBERNETES: &[&str] = &["Affinity", "NetworkPolicyPeer", "Toleration", "TopologySpreadConstraint"];
 
 /// All leaves of the document, in the order of the types.
 pub fn leaves() -> Vec<Leaf> {

@@ -81,7 +81,7 @@ impl KafkaSink {
             let value = format!("{} {} {} {}", marker.epoch, marker.mark, marker.done, u8::from(marker.is_whole));
             producer.send(BaseRecord::to(&self.control).key(&self.name).payload(&value)).map_err(|(e, _)| retry(e))?;
             producer.flush(DEADLINE).map_err(retry)?;
-            world.step()?;
+            world.answered("the flush of a transaction")?;
             producer.commit_transaction(DEADLINE).map_err(retry)?;
             world.answered("the commit of a transaction")
         })();

@@ -51,7 +51,10 @@ impl Table {
                 assert!(live.remove(removed), "a file is removed that is not there");
             }
             live.extend(&version.adds);
-            held = version.txn.map(|(epoch, mark)| Held { epoch, mark }).or(held);
+            if let Some((epoch, mark)) = version.txn {
+                assert!(held.is_none_or(|held: Held| held.epoch < epoch), "epoch {epoch} is merged twice, or too late");
+                held = Some(Held { epoch, mark });
+            }
         }
         (live, held)
     }

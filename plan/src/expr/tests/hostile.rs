@@ -434,7 +434,7 @@ fn no_function_panics_over_values_at_the_ends_of_their_types() {
         .collect();
     let columns = ["n", "t", "x", "ts", "d"];
     let mut panicked = Vec::new();
-    let names: Vec<String> = CONTEXT.scalar_names().map(str::to_owned).collect();
+    let names: Vec<String> = CONTEXT.function_names().map(str::to_owned).collect();
     for name in names {
         let mut calls: Vec<String> = columns.iter().map(|a| format!("{name}({a})")).collect();
         for a in columns {

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::{eval, refused};
-use crate::expr::compile;
+use super::{eval, refused, schema};
+use crate::expr::{compile, compile_predicate};
 
 #[test]
 fn a_comparison_with_null_is_refused_with_what_to_write() {
@@ -36,6 +36,27 @@ fn a_comparison_with_null_is_refused_with_what_to_write() {
                 compile(sql.trim_matches('`'), &super::schema(), "out").unwrap_or_else(|e| panic!("{sql}: {e}"));
             }
         }
+    }
+}
+
+#[test]
+fn a_condition_that_is_null_for_every_row_is_refused() {
+    for sql in [
+        "null",
+        "not null",
+        "cast(null as boolean)",
+        "price = cast(null as double)",
+        "price > nullif(1, 1)",
+        "paid and null",
+        "null and price > 0 and paid",
+        "paid and (price = cast(null as double) or cast(null as boolean))",
+        "city like null",
+    ] {
+        let said = compile_predicate(sql, &schema()).unwrap_err().to_string();
+        assert!(said.starts_with("this condition is never true, because of the null in it: write"), "{sql}: {said}");
+    }
+    for sql in ["true", "false", "price > 0 or null", "paid is null", "coalesce(paid, null, true)"] {
+        assert!(compile_predicate(sql, &schema()).is_ok(), "{sql}");
     }
 }
 

@@ -18,7 +18,11 @@ fn what_does_not_parse_is_refused_with_the_place() {
         ("price >", "the expression does not parse: expected an expression, found the end"),
         ("(price", "the expression does not parse: expected ), found the end"),
         ("price > > 1", "the expression does not parse: expected an expression, found > at character 9"),
-        ("'abc", "the expression does not parse: unterminated string literal at character 1"),
+        (
+            "'abc",
+            "the expression does not parse: unterminated string literal at character 1: a text ends with a single \
+             quote, and a quote within it is written twice, as in `'it''s'`",
+        ),
         ("price > 0 extra", "the expression ends at `price > 0`, but `extra` follows at character 11"),
         ("price; price", "the expression ends at `price`, but `;` follows at character 6: leave it out"),
         ("price\n  city", "the expression ends at `price`, but `city` follows at line 2, character 3"),
@@ -36,10 +40,21 @@ fn an_unknown_name_is_refused_with_the_nearest_one() {
         ("foo.bar", "foo", ""),
         ("a.b.c.d.e.f", "a", ""),
     ] {
-        assert_eq!(refused(sql), format!("there is no column `{name}`{hint}: {columns}"));
+        let text = if sql == name && hint.is_empty() {
+            format!(
+                "; if a text is meant, write `\"'{name}'\"`, with the double quotes for YAML, which takes the outer \
+                 quotes off"
+            )
+        } else {
+            String::new()
+        };
+        assert_eq!(refused(sql), format!("there is no column `{name}`{hint}: {columns}{text}"));
     }
     check_refused(&[
-        ("s.z", "the struct has no field `z`"),
+        ("s.z", "`s` has no field `z`: its fields are a, inner"),
+        ("s.iner.b", "`s` has no field `iner` (did you mean `inner`?): its fields are a, inner"),
+        ("upper(s['inner'].c)", "`s.inner` has no field `c`: its fields are b"),
+        ("s.A", "`s` has no field `A` (did you mean `a`?): its fields are a, inner"),
         ("uper(city)", "there is no function `uper`: did you mean `upper`?"),
         ("median(price)", "the aggregate `median` is not supported yet: there are sum, avg, count, min, max"),
     ]);
@@ -103,16 +118,27 @@ fn what_no_column_can_hold_is_refused() {
 #[test]
 fn types_that_do_not_go_together_are_refused_in_their_own_names() {
     check_refused(&[
-        ("city + 1", "`+` takes two numbers, or a time and an interval, and found a string (`city`) and a bigint"),
+        (
+            "city + 1",
+            "`+` takes two numbers, or a time and an interval, and found a string (`city`) and a bigint: write \
+             `cast(city as bigint)` for the number in the text, or `||` to join texts",
+        ),
         (
             "1 + (2 * (ts * 2))",
             "`*` takes two numbers, or a time and an interval, and found a timestamp (`ts`) and a bigint",
         ),
-        ("price and true", "`and` takes two booleans, and found a double (`price`) and a boolean"),
+        (
+            "price and true",
+            "`and` takes two booleans, and found a double (`price`) and a boolean: write a whole comparison on both \
+             sides, as in `price > 1 and price < 5`",
+        ),
         ("not price", "`not` takes a boolean, and found a double"),
         ("-city", "`-` takes a number or an interval, and found neither"),
         ("-ts", "`-` takes a number or an interval, and found a timestamp (`ts`)"),
-        ("price ^ 2", "`^` takes two whole numbers, and found a double (`price`) and a bigint"),
+        (
+            "price ^ 2",
+            "`^` takes two whole numbers, and found a double (`price`) and a bigint: write `power(…, …)` for a power",
+        ),
         ("seats << amount", "`<<` takes two whole numbers, and found an int (`seats`) and a decimal(10,2) (`amount`)"),
         (
             "cast(city as varchar(3))",
@@ -121,19 +147,27 @@ fn types_that_do_not_go_together_are_refused_in_their_own_names() {
         ("paid & 1", "`&` takes two whole numbers, and found a boolean (`paid`) and a bigint"),
         ("city ~ 1", "`~` takes two strings, and found a string (`city`) and a bigint"),
         ("price like 'a'", "`like` takes two strings, and found a double (`price`) and a string"),
-        ("ts = 1", "`=` can't compare a timestamp (`ts`) and a bigint; cast them to one type"),
+        (
+            "ts = 1",
+            "`=` can't compare a timestamp (`ts`) and a bigint: make a time of the number, as in \
+             `to_timestamp_seconds(1)` if it counts seconds",
+        ),
         (
             "s = 1",
-            "`=` can't compare a struct<a: int, inner: struct<b: string>> (`s`) and a bigint; cast them to one type",
+            "`=` can't compare a struct<a: int, inner: struct<b: string>> (`s`) and a bigint: name a field of the \
+             struct, as in `….a`",
         ),
         (
             "price in (1, paid)",
-            "`in` can't compare a double (`price`), a bigint and a boolean (`paid`); cast them to one type",
+            "`in` can't compare a double (`price`), a bigint and a boolean (`paid`): a boolean is a condition by \
+             itself, so write `paid` or `not paid`",
         ),
         (
             "ts between 1 and 2",
-            "`between` can't compare a timestamp (`ts`), a bigint and a bigint; cast them to one type",
+            "`between` can't compare a timestamp (`ts`), a bigint and a bigint: make a time of the number, as in \
+             `to_timestamp_seconds(1)` if it counts seconds",
         ),
+        ("day > 20240131", "`>` can't compare a date (`day`) and a bigint: write a date, as in `date '2024-01-31'`"),
         (
             "case when paid then ts else 1 end",
             "`case` has a timestamp (`ts`) and a bigint; cast them, so that what is compared has one type and what it \
@@ -144,7 +178,11 @@ fn types_that_do_not_go_together_are_refused_in_their_own_names() {
         ("upper(cast(tags as int))", "an array<bigint> (`tags`) can't be cast to an int"),
         ("price = 'abc'", "`abc` can't be cast to a double"),
         ("cast(99999999999 as int)", "`99999999999` can't be cast to an int"),
-        ("date 'x'", "`x` can't be cast to a date"),
+        (
+            "date 'x'",
+            "`x` can't be cast to a date: write it as in `2024-01-31`, or read it by a pattern, as in `to_date(…, \
+             'dd/MM/yyyy')`",
+        ),
         ("cast(city as decimal(99,2))", "`decimal(99,2)` has a precision of 99; it must be from 1 to 38"),
         ("s.a.b", "an int has no fields to pick from"),
     ]);
@@ -174,7 +212,11 @@ fn a_call_that_does_not_fit_names_what_the_function_takes() {
             "`nullif` takes (any, any) of one type, and found a double (`price`) and a boolean (`paid`)",
         ),
         ("coalesce()", "`coalesce` takes something, and found nothing"),
-        ("coalesce(paid, ts)", "`coalesce` does not take a boolean (`paid`) and a timestamp (`ts`)"),
+        (
+            "coalesce(paid, ts)",
+            "`coalesce` takes values of one type, and found a boolean (`paid`) and a timestamp (`ts`): cast them to \
+             one type",
+        ),
     ]);
 }
 
@@ -190,7 +232,7 @@ fn a_constant_that_would_fail_at_every_row_is_refused() {
         ("encode(city, 'hexx')", "'hexx'"),
         ("to_timestamp(paid)", "`to_timestamp` does not take a boolean (`paid`)"),
         // Constants that only some rows would evaluate.
-        ("coalesce(day, to_date('x'))", "Unable to cast to date"),
+        ("coalesce(day, to_date('x'))", "`x` is no date such as 2024-01-31: read it by its pattern"),
         ("case when paid then decode('zz', 'hex') end", "Invalid character 'z'"),
     ] {
         assert!(refused(sql).contains(why), "{sql}: {}", refused(sql));
@@ -203,14 +245,25 @@ fn a_constant_that_would_fail_at_every_row_is_refused() {
 #[test]
 fn a_string_is_not_cast_unless_asked() {
     check_refused(&[
-        ("city = price", "`=` can't compare a string (`city`) and a double (`price`); cast them to one type"),
-        ("upper(city) > 1", "`>` can't compare a string and a bigint; cast them to one type"),
+        (
+            "city = price",
+            "`=` can't compare a string (`city`) and a double (`price`): cast the text, as in `cast(city as double)`",
+        ),
+        ("upper(city) > 1", "`>` can't compare a string and a bigint: cast the text, as in `cast(… as bigint)`"),
         (
             "city between 1 and 2",
-            "`between` can't compare a string (`city`), a bigint and a bigint; cast them to one type",
+            "`between` can't compare a string (`city`), a bigint and a bigint: cast the text, as in `cast(city as \
+             bigint)`",
         ),
-        ("city in (1, 2)", "`in` can't compare a string (`city`) and a bigint; cast them to one type"),
-        ("coalesce(seats, city)", "`coalesce` does not take an int (`seats`) and a string (`city`)"),
+        (
+            "city in (1, 2)",
+            "`in` can't compare a string (`city`) and a bigint: cast the text, as in `cast(city as bigint)`",
+        ),
+        (
+            "coalesce(seats, city)",
+            "`coalesce` takes values of one type, and found an int (`seats`) and a string (`city`): cast them to one \
+             type",
+        ),
         (
             "1 + nullif(seats, city)",
             "`nullif` takes (any, any) of one type, and found an int (`seats`) and a string (`city`)",

@@ -105,6 +105,15 @@ impl Reader {
         Ok(Self { pattern: pattern.to_owned(), items })
     }
 
+    /// Compiles a pattern that a user wrote out. Beside what [`Self::compile`] refuses, typical slips are refused.
+    ///
+    /// # Errors
+    /// Those of [`Self::compile`].
+    pub fn of_constant(pattern: &str) -> Result<Self, String> {
+        let compiled = Self::compile(pattern)?;
+        habits::refuse_slips(pattern).map(|()| compiled)
+    }
+
     /// The time in microseconds since 1970-01-01T00:00:00Z.
     ///
     /// # Errors
@@ -289,11 +298,7 @@ fn go_together(fields: &[Field], pattern: &str) -> Result<(), String> {
         && (lacks_month || are_swapped)
         && let Some(instead) = habits::of_months_and_minutes(pattern)
     {
-        return Err(format!(
-            "the pattern {} has minutes, `m`, where a month, `M`, should be: write {}",
-            quoted(pattern),
-            quoted(instead)
-        ));
+        return Err(habits::minutes_for_months(pattern, &instead));
     }
     if lacks_month && has(Field::Day) {
         return Err(format!("the pattern {} has a day and a year, and no month: write `MM` too", quoted(pattern)));

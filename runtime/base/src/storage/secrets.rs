@@ -16,10 +16,23 @@ pub struct Secrets {
 }
 
 impl Secrets {
+    /// The file of `key` in the Secret `name`, which may not exist.
+    ///
+    /// # Errors
+    /// `Config`, if no folder of Secrets was given.
+    pub fn path(&self, name: &str, key: &str) -> Result<PathBuf> {
+        let dir = self.dir.as_ref().ok_or_else(|| {
+            Failure::config(format!(
+                "the Secret `{name}` is needed (key `{key}`), but no folder of Secrets was given; use --secrets DIR"
+            ))
+        })?;
+        Ok(dir.join(name).join(key))
+    }
+
     /// The value of `key` in the Secret `name`, without one line end at its end (editors add it, and nobody means it).
     pub fn read(&self, name: &str, key: &str) -> Result<String> {
+        let file = self.path(name, key)?;
         self.read_optional(name, key)?.ok_or_else(|| {
-            let file = self.dir.clone().unwrap_or_default().join(name).join(key);
             Failure::config(format!("the Secret `{name}` has no key `{key}`: {} does not exist", file.display()))
         })
     }
@@ -40,13 +53,7 @@ impl Secrets {
 
     /// The value of a key that may be missing, without one line end at its end.
     pub fn read_optional(&self, name: &str, key: &str) -> Result<Option<String>> {
-        let Some(dir) = &self.dir else {
-            let says = format!(
-                "the Secret `{name}` is needed (key `{key}`), but no folder of Secrets was given; use --secrets DIR"
-            );
-            return Err(Failure::config(says));
-        };
-        let file = dir.join(name).join(key);
+        let file = self.path(name, key)?;
         match std::fs::read_to_string(&file) {
             Ok(mut value) => {
                 if value.ends_with('\n') {

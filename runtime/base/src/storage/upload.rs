@@ -14,7 +14,7 @@ use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
 
 /// The size of a part in bytes, above S3's minimum of 5 MiB. All parts but the last have this size, because some stores
-/// insist on it. It is also the most that one request carries, so that [`REQUEST_DEADLINE`] sets a least bandwidth and
+/// insist on it. It is also the most that one request carries, so that `REQUEST_DEADLINE` sets a least bandwidth and
 /// does not limit the size of objects.
 pub const PART_BYTES: usize = 8 << 20;
 

@@ -3,7 +3,6 @@ use weir_base::failure::Remedy;
 
 use super::*;
 use crate::manifest::*;
-use crate::totals::{SourceTotals, StepTotals, Totals};
 use serde_json::json;
 use weir_plan::compat::Fingerprint;
 

@@ -49,7 +49,7 @@ use self::actions::{Metadata, Protocol};
 use self::fit::{Layout, Wanted};
 use self::log::{Etag, Log};
 use self::log_checkpoints::LogCheckpoints;
-use self::maintenance::Maintained;
+use self::maintenance::table::Maintained;
 use self::pending::Pending;
 use crate::decided::{Decided, HeldEpoch, Outcome};
 use crate::upkeep::{Duty, Surroundings};

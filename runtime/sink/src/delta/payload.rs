@@ -6,11 +6,11 @@ use weir_base::failure::{Failure, Result};
 use crate::writing::{Payload, unknown};
 
 /// The type of a payload of uploaded data files, as `add` actions of the Delta protocol.
-pub const APPEND: &str = "DeltaAppend";
+pub(crate) const APPEND: &str = "DeltaAppend";
 
 const ADDS: &str = "adds";
 
-/// A payload of the type [`APPEND`].
+/// A payload of the type `APPEND`.
 #[must_use]
 pub fn append(adds: Vec<Value>) -> Payload {
     Payload { kind: APPEND.to_owned(), body: Map::from_iter([(ADDS.to_owned(), Value::Array(adds))]) }

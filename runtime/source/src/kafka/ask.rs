@@ -10,7 +10,7 @@ use weir_base::clock::{since, steady};
 use weir_base::failure::{Failure, Result};
 
 use super::client::Client;
-use super::{events, fault};
+use super::fault;
 
 /// The timeout of one request; a question may send several before its deadline.
 const ATTEMPT: Duration = Duration::from_secs(2);
@@ -78,6 +78,16 @@ fn count_partitions(client: &Client, topic: &str, until: Instant) -> Result<i32,
     }
 }
 
+/// Waits for a broker that lets this client in.
+///
+/// # Errors
+/// `Config` if the brokers refuse its certificates or passwords, `Retry` when no broker answers in time.
+pub(super) fn answers(client: &Client, until: Instant) -> Result<()> {
+    // A name that no topic has: the answer is short, whatever the cluster holds.
+    let asked = until_answered(client, until, |timeout| client.fetch_metadata(Some("weir.is.there"), timeout));
+    asked.map(drop).map_err(|refusal| refusal.explain(client, "(none)"))
+}
+
 /// Asks until there is an answer that another attempt would not change, or the time is up.
 pub(super) fn until_answered<T>(
     client: &Client,
@@ -88,11 +98,14 @@ pub(super) fn until_answered<T>(
         let started = steady();
         let timeout = until.saturating_duration_since(started).clamp(Duration::from_millis(1), ATTEMPT);
         let refusal = match ask(timeout) {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => {
+                client.context().let_in();
+                return Ok(answer);
+            }
             Err(e) => Refusal::from(e),
         };
-        events::serve_now(client);
-        if refusal.is_final() || steady() >= until {
+        client.serve_now();
+        if refusal.is_final() || steady() >= until || client.context().shut_out().is_some() {
             return Err(refusal);
         }
         tracing::debug!(reason = %refusal.text, "asking Kafka again");
@@ -119,7 +132,7 @@ impl Refusal {
             Some(Code::InvalidTopic) => fault::topic_name(topic),
             Some(
                 Code::BrokerTransportFailure | Code::AllBrokersDown | Code::OperationTimedOut | Code::RequestTimedOut,
-            ) => client.context().unreachable(),
+            ) => client.context().shut_out().unwrap_or_else(|| client.context().unreachable()),
             _ => Failure::retry(format!("Kafka at {servers}, topic {topic}: {}", self.text)),
         }
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
+use weir_base::clock::steady;
 
 use super::events::Events;
 
@@ -16,12 +17,30 @@ use super::events::Events;
 /// which is minutes in all. Nothing needs that: the checkpoint has those offsets.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
+/// The most events served in one go, so that a storm of them does not hold up a lane.
+const SERVED_AT_ONCE_MAX: usize = 16;
+
 /// Dereferences to the consumer that it holds. Dropping it waits at most [`CLOSE_DEADLINE`] for that consumer to close.
 pub(super) struct Client(Option<BaseConsumer<Events>>);
 
 impl Client {
     pub(super) fn new(config: &ClientConfig, events: Events) -> KafkaResult<Self> {
         BaseConsumer::from_config_and_context(config, events).map(|consumer| Self(Some(consumer)))
+    }
+
+    /// Serves the client's own events, if that is due. They come to the client's queue and not to the lanes' queues, so
+    /// every lane calls this.
+    pub(super) fn serve(&self) {
+        if self.context().claim_serving(steady()) {
+            self.serve_now();
+        }
+    }
+
+    pub(super) fn serve_now(&self) {
+        for _ in 0..SERVED_AT_ONCE_MAX {
+            // The context has already received what `poll` returns, and records come only to the lanes' queues.
+            drop(self.poll(Duration::ZERO));
+        }
     }
 }
 

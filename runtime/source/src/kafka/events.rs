@@ -2,20 +2,23 @@
 //! `Events` per client, and the thread that serves the events fills it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::error::Error;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{Consumer, ConsumerContext};
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{ClientContext, TopicPartitionList};
 use weir_base::clock::steady;
 use weir_base::failure::Failure;
 
-use super::client::Client;
+use super::access::Access;
 use super::fault::{self, BrokerFault, Origin};
+use super::refusal;
 
 /// How long a broker's error is news. librdkafka repeats an unchanged error after 30 s.
 const FAULT_IS_NEWS: Duration = Duration::from_secs(60);
@@ -23,37 +26,28 @@ const FAULT_IS_NEWS: Duration = Duration::from_secs(60);
 /// The most errors of brokers that are remembered; a cluster with more of them has other troubles than a short list.
 const BROKERS_MAX: usize = 16;
 
-/// Lanes serve events this often, so errors and log lines wait for about this long at most.
+/// The client's events are served this often, so errors and log lines wait for about this long at most.
 const SERVE_EVERY: Duration = Duration::from_millis(100);
-
-/// The most events served in one go, so that a storm of them does not hold up a lane.
-const SERVED_AT_ONCE_MAX: usize = 16;
 
 /// The facility under which librdkafka logs errors that nobody takes as events.
 const LOGGED_ERROR: &str = "ERROR";
 
+/// How long brokers may refuse a new client before that counts: a user that was just created is not known to all brokers
+/// at once.
+const REFUSAL_STANDS_AFTER: Duration = Duration::from_secs(3);
+
+/// The facility under which librdkafka logs what happens to connections.
+const BROKER_FAILED: &str = "FAIL";
+
 /// A continuing trouble is reported again after this long.
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
 
-/// Serves the client's own events, if that is due. They come to the client's queue and not to the lanes' queues, so
-/// every lane calls this.
-pub(super) fn serve(client: &Client) {
-    if client.context().claim_serving(steady()) {
-        serve_now(client);
-    }
-}
-
-pub(super) fn serve_now(client: &Client) {
-    for _ in 0..SERVED_AT_ONCE_MAX {
-        // The context has already received what `poll` returns, and records come only to the lanes' queues.
-        drop(client.poll(Duration::ZERO));
-    }
-}
-
 pub(super) struct Events {
-    bootstrap_servers: String,
+    access: Access,
     doubts: AtomicU64,
-    state: Mutex<State>,
+    /// Whether a broker has ever answered this client.
+    was_let_in: AtomicBool,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -64,6 +58,10 @@ struct State {
     fresh: bool,
     told_at: Option<Instant>,
     served_at: Option<Instant>,
+    /// When a broker first refused certificate, user or password.
+    refused_since: Option<Instant>,
+    /// What is wrong with the certificates of brokers, by address; `None` while a thread looks, or if it found nothing.
+    certificates: BTreeMap<String, Option<String>>,
     publish_told_at: Option<Instant>,
 }
 
@@ -75,12 +73,32 @@ impl State {
 }
 
 impl Events {
-    pub(super) fn new(bootstrap_servers: &str) -> Self {
-        Self { bootstrap_servers: bootstrap_servers.to_owned(), doubts: AtomicU64::new(0), state: Mutex::default() }
+    pub(super) fn new(access: Access) -> Self {
+        Self { access, doubts: AtomicU64::new(0), was_let_in: AtomicBool::new(false), state: Arc::default() }
     }
 
     pub(super) fn bootstrap_servers(&self) -> &str {
-        &self.bootstrap_servers
+        self.access.bootstrap_servers()
+    }
+
+    /// Says that a broker has answered.
+    pub(super) fn let_in(&self) {
+        self.was_let_in.store(true, Ordering::Relaxed);
+    }
+
+    /// Why no broker lets this client in, if none ever has and waiting would not help: wrong certificates or passwords,
+    /// as far as one can tell. A client that was let in before waits, since its passwords are then being replaced.
+    pub(super) fn shut_out(&self) -> Option<Failure> {
+        if self.was_let_in.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut state = self.lock();
+        let now = steady();
+        let since = state.refused_since?;
+        if now.saturating_duration_since(since) < REFUSAL_STANDS_AFTER {
+            return None;
+        }
+        Some(Failure::config(self.describe(&mut state, now).message))
     }
 
     /// A counter that grows whenever the client loses sight of a topic or a partition. Each lane then asks about its
@@ -102,7 +120,15 @@ impl Events {
 
     /// Describes everything that is known about unreachable brokers.
     pub(super) fn unreachable(&self) -> Failure {
-        self.describe(&mut self.lock(), steady())
+        let failure = self.describe(&mut self.lock(), steady());
+        // librdkafka says nothing of a broker that hangs up, as one does that gets something other than TLS.
+        if !self.was_let_in.load(Ordering::Relaxed) && self.access.lacks_tls() {
+            return Failure::config(format!(
+                "{failure}; a broker speaks TLS at this address: write `tls: {{}}` in the connection, or the address of \
+                 a listener without TLS"
+            ));
+        }
+        failure
     }
 
     pub(super) fn publish_failed(&self, error: &KafkaError) {
@@ -120,19 +146,25 @@ impl Events {
         let faults: Vec<_> = state
             .faults
             .iter()
-            .map(|((address, origin), (reason, _))| fault::describe(address, *origin, &self.bootstrap_servers, reason))
+            .map(|((address, origin), (reason, _))| {
+                let then =
+                    state.certificates.get(address).cloned().flatten().filter(|_| refusal::is_of_certificate(reason));
+                let then = then.or_else(|| refusal::remedy(reason).map(str::to_owned));
+                let reason = then.map_or_else(|| reason.clone(), |then| format!("{then} ({reason})"));
+                fault::describe(address, *origin, self.bootstrap_servers(), &reason)
+            })
             .collect();
         if faults.is_empty() {
             return Failure::retry(format!(
                 "no Kafka broker answers at {} (from bootstrapServers)",
-                self.bootstrap_servers
+                self.bootstrap_servers()
             ));
         }
         Failure::retry(format!("Kafka can't be reached: {}", faults.join("; ")))
     }
 
-    /// Returns true to one caller per period.
-    fn claim_serving(&self, now: Instant) -> bool {
+    /// Whether the caller is to serve the client's events now: true to one caller per period.
+    pub(super) fn claim_serving(&self, now: Instant) -> bool {
         let mut state = self.lock();
         let due = state.served_at.is_none_or(|at| now.duration_since(at) >= SERVE_EVERY);
         if due {
@@ -141,13 +173,38 @@ impl Events {
         due
     }
 
+    /// Has a thread find out what is wrong with a broker's certificate, once per address.
+    fn look_at_certificate(&self, address: &str, state: &mut State) {
+        if state.certificates.len() >= BROKERS_MAX || state.certificates.contains_key(address) {
+            return;
+        }
+        state.certificates.insert(address.to_owned(), None);
+        let (access, address, shared) = (self.access.clone(), address.to_owned(), Arc::clone(&self.state));
+        let look = move || {
+            let fault = access.certificate_fault(&address);
+            lock(&shared).certificates.insert(address, fault);
+        };
+        // Without a thread there is a shorter message.
+        drop(std::thread::Builder::new().name("kafka-certificate".into()).spawn(look));
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is valid between any two statements, so a panic of another holder of the lock does no harm.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
+/// The state is valid between any two statements, so a panic of another holder of the lock does no harm.
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl ClientContext for Events {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.access.token()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // "topic does not exist" comes to a lane's queue as a general error. A batch read does not return such an error
         // but logs it (`rd_kafka_toppar_enq_error`, `rd_kafka_poll_cb`). The text decides nothing: the lanes ask the
@@ -156,6 +213,8 @@ impl ClientContext for Events {
             self.doubts.fetch_add(1, Ordering::Relaxed);
         }
         match level {
+            // These come as errors too, and are reported as problems, with remedies and less often.
+            _ if facility == BROKER_FAILED => tracing::debug!(target: "librdkafka", facility, "{message}"),
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
                 tracing::warn!(target: "librdkafka", facility, "{message}");
             }
@@ -172,9 +231,15 @@ impl ClientContext for Events {
         tracing::debug!(target: "librdkafka", %error, "{reason}");
         let fault = BrokerFault::parse(reason);
         let mut state = self.lock();
+        if let Some(fault) = fault.as_ref().filter(|fault| refusal::is_one(&fault.reason)) {
+            state.refused_since.get_or_insert_with(steady);
+            if refusal::is_of_certificate(&fault.reason) {
+                self.look_at_certificate(&fault.address, &mut state);
+            }
+        }
         // A connection that ends is normal (brokers restart, idle connections are closed). A connection that can't be
         // opened is news. Without such a fault "all brokers are down" only means that all connections were idle.
-        let ended = fault.as_ref().is_some_and(|f| f.reason.starts_with("Disconnected"));
+        let ended = fault.as_ref().is_some_and(|f| f.reason.starts_with("Disconnected") && !refusal::is_one(&f.reason));
         let all_down = error.rdkafka_error_code() == Some(Code::AllBrokersDown);
         state.fresh |= (all_down && state.has_fault(steady())) || (fault.is_some() && !ended);
         if let Some(fault) = fault
@@ -196,6 +261,9 @@ impl ConsumerContext for Events {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use weir_base::storage::Secrets;
+    use weir_plan::plan::KafkaConnection;
+
     use super::*;
 
     const REFUSED: &str = "b:1/2: Connect to ipv4#10.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)";
@@ -206,7 +274,7 @@ mod tests {
 
     #[test]
     fn problem_is_told_once_and_again_only_after_a_while_if_it_goes_on() {
-        let events = Events::new("a:1");
+        let events = Events::new(Access::new(&KafkaConnection::plaintext("a:1"), &Secrets::default()));
         let start = Instant::now();
         assert_eq!(events.take_problem(start), None);
         events.error(transport(), REFUSED);
@@ -224,7 +292,7 @@ mod tests {
 
     #[test]
     fn closed_connection_alone_is_no_problem_but_its_reason_is_kept_for_one() {
-        let events = Events::new("a:1");
+        let events = Events::new(Access::new(&KafkaConnection::plaintext("a:1"), &Secrets::default()));
         events.error(KafkaError::Global(Code::AllBrokersDown), "1/1 brokers are down");
         assert_eq!(events.take_problem(Instant::now()), None, "all connections were idle");
         events.error(transport(), "b:1/2: Disconnected (after 5000ms in state UP)");

@@ -82,6 +82,8 @@ impl BrokerFault {
         let origin = if origin == "bootstrap" { Origin::Bootstrap } else { Origin::Advertised(origin.parse().ok()?) };
         // Only librdkafka's authors need to know how long each state took.
         let reason = reason.split(" (after ").next().unwrap_or(reason).trim_end();
+        // Our own words name the document's fields instead of librdkafka's settings.
+        let reason = reason.split(": broker certificate could not be verified").next().unwrap_or(reason);
         Some(Self { address: address.to_owned(), origin, reason: reason.to_owned() })
     }
 }

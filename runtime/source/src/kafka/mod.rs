@@ -2,6 +2,7 @@
 //! Partitions are assigned at the manifest's offsets and never subscribed to: the checkpoint, not a consumer group,
 //! decides who reads what.
 
+pub mod access;
 mod ask;
 mod client;
 mod events;
@@ -10,12 +11,13 @@ mod lane;
 mod leaders;
 mod native;
 mod position;
+mod refusal;
 mod settings;
 mod topics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
@@ -25,6 +27,7 @@ use weir_plan::ids::TopicPartition;
 use weir_plan::plan::KafkaSource;
 use weir_plan::topics::Topics;
 
+use access::{Access, Mark};
 use client::Client;
 use events::Events;
 use fault::OnLoss;
@@ -35,6 +38,7 @@ pub use position::{OffsetBounds, Position};
 pub use settings::Fetching;
 pub use topics::Found;
 use weir_base::failure::{Failure, Result};
+use weir_base::storage::Secrets;
 
 /// How long librdkafka's own threads may take to begin with an assignment; this waits for no broker.
 const VALIDATE_DEADLINE: Duration = Duration::from_secs(30);
@@ -42,25 +46,76 @@ const VALIDATE_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// The client of one source: metadata, offsets, assignment, publishing.
 pub struct KafkaInput {
-    client: Arc<Client>,
-    topics: Topics,
+    source: KafkaSource,
+    client_id: String,
+    fetching: Fetching,
+    access: Access,
+    current: RwLock<Current>,
     on_loss: OnLoss,
 }
 
-impl KafkaInput {
-    /// Creates the client. It sends nothing to the brokers yet, so only settings that librdkafka refuses fail here.
-    pub fn connect(source: &KafkaSource, client_id: &str) -> Result<Self> {
-        Self::connect_with(source, client_id, Fetching::default())
-    }
+/// A client, and the certificates and passwords that it has.
+struct Current {
+    client: Arc<Client>,
+    mark: Mark,
+}
 
-    /// Creates the client with other settings for fetching.
-    pub fn connect_with(source: &KafkaSource, client_id: &str, fetching: Fetching) -> Result<Self> {
-        let config = settings::client_config(source, client_id, fetching);
-        let client = Client::new(&config, Events::new(&source.bootstrap_servers))
-            .map_err(|e| Failure::config(format!("Kafka connection to {}: {e}", source.bootstrap_servers)))?;
+/// A client with new certificates and passwords, which the brokers have let in.
+pub struct Renewed(Current);
+
+impl KafkaInput {
+    /// Creates the client. It asks the brokers nothing yet, so only settings that librdkafka refuses and Secrets that
+    /// can't be used fail here; for a mechanism with tokens, it gets the first one.
+    ///
+    /// # Errors
+    /// `Config`, and `Retry` if the server that gives tokens does not answer.
+    pub fn connect_with(source: &KafkaSource, client_id: &str, secrets: &Secrets, fetching: Fetching) -> Result<Self> {
+        let mut access = Access::new(&source.connection, secrets);
+        let current = Current::connect(source, client_id, &mut access, fetching)?;
         let topics_come_and_go = matches!(source.topics, Topics::Matching(_));
         let on_loss = OnLoss { offsets: source.on_lost_offsets, topics_come_and_go };
-        Ok(Self { client: Arc::new(client), topics: source.topics.clone(), on_loss })
+        Ok(Self {
+            source: source.clone(),
+            client_id: client_id.to_owned(),
+            fetching,
+            access,
+            current: RwLock::new(current),
+            on_loss,
+        })
+    }
+
+    /// Whether certificates or passwords may change while this runs.
+    #[must_use]
+    pub fn may_be_renewed(&self) -> bool {
+        self.access.may_change()
+    }
+
+    /// A client with the certificates and passwords of this moment, if they are others than those in use and the
+    /// brokers let it in; otherwise the present client stays.
+    ///
+    /// # Errors
+    /// Why the new certificates and passwords can't be used.
+    pub fn renewed(&self, deadline: Duration) -> Result<Option<Renewed>> {
+        let mut access = self.access.clone();
+        if access.mark()? == self.current().mark {
+            return Ok(None);
+        }
+        let renewed = Current::connect(&self.source, &self.client_id, &mut access, self.fetching)?;
+        ask::answers(&renewed.client, steady() + deadline)?;
+        Ok(Some(Renewed(renewed)))
+    }
+
+    /// Goes on with another client. The next [`Self::assign`] makes its lanes.
+    pub fn renew(&self, renewed: Renewed) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = renewed.0;
+    }
+
+    fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.current().client)
+    }
+
+    fn current(&self) -> RwLockReadGuard<'_, Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The offsets that the brokers have, in the order of `partitions`.
@@ -72,11 +127,11 @@ impl KafkaInput {
         partitions
             .iter()
             .map(|p| {
-                ask::until_answered(&self.client, until, |timeout| {
-                    let (low, end) = self.client.fetch_watermarks(&p.topic, p.partition, timeout)?;
+                ask::until_answered(&self.client(), until, |timeout| {
+                    let (low, end) = self.client().fetch_watermarks(&p.topic, p.partition, timeout)?;
                     Ok(OffsetBounds { low, end })
                 })
-                .map_err(|refusal| refusal.explain(&self.client, &p.topic))
+                .map_err(|refusal| refusal.explain(&self.client(), &p.topic))
             })
             .collect()
     }
@@ -110,13 +165,13 @@ impl KafkaInput {
                 .collect::<Vec<_>>()
                 .join(", ")
         };
-        let answered = ask::until_answered(&self.client, until, |timeout| {
-            let answered = self.client.offsets_for_times(asked.clone(), timeout)?;
+        let answered = ask::until_answered(&self.client(), until, |timeout| {
+            let answered = self.client().offsets_for_times(asked.clone(), timeout)?;
             // The call as a whole succeeds even if one partition of several has no leader.
             answered.elements().iter().try_for_each(|e| e.error())?;
             Ok(answered)
         })
-        .map_err(|refusal| refusal.explain(&self.client, &names()))?;
+        .map_err(|refusal| refusal.explain(&self.client(), &names()))?;
         let at = answered.elements().into_iter().filter_map(|e| {
             let offset = e.offset().to_raw().filter(|offset| *offset >= 0)?;
             Some((TopicPartition { topic: e.topic().to_owned(), partition: e.partition() }, offset))
@@ -132,7 +187,7 @@ impl KafkaInput {
         if partitions.is_empty() {
             return Ends::new();
         }
-        leaders::ends(&self.client, partitions, timeout).unwrap_or_else(|error| {
+        leaders::ends(&self.client(), partitions, timeout).unwrap_or_else(|error| {
             tracing::debug!(%error, "no leader has said where its partitions end");
             Ends::new()
         })
@@ -144,12 +199,12 @@ impl KafkaInput {
     /// # Errors
     /// Only `Bug`, since everything about the positions has been checked by now.
     pub fn assign(&self, positions: &[Position], lanes: usize) -> Result<Vec<LaneInput>> {
-        self.client.unassign().map_err(|e| Failure::bug(format!("stop reading Kafka: {e}")))?;
+        self.client().unassign().map_err(|e| Failure::bug(format!("stop reading Kafka: {e}")))?;
         let lanes = lanes.min(positions.len()).max(1);
         let inputs: Result<Vec<_>> = (0..lanes)
             .map(|lane| {
                 let mine = positions.iter().enumerate().skip(lane).step_by(lanes);
-                LaneInput::new(Arc::clone(&self.client), self.on_loss, mine)
+                LaneInput::new(self.client(), self.on_loss, mine)
             })
             .collect();
         // The lanes have forwarded their queues by now, so from here on partitions that were never read before are
@@ -159,7 +214,7 @@ impl KafkaInput {
         for p in positions.iter().filter(|p| p.end.is_none_or(|end| p.next < end)) {
             lane::add(&mut assignment, &p.partition, p.next)?;
         }
-        self.client.assign(&assignment).map_err(|e| Failure::bug(format!("start reading Kafka: {e}")))?;
+        self.client().assign(&assignment).map_err(|e| Failure::bug(format!("start reading Kafka: {e}")))?;
         // A partition that was read before has lost its forwarding to the stop, which librdkafka's main thread executes
         // before it answers the assign. Records fetched in between wait in the partition's own queue, and this call
         // moves them.
@@ -175,7 +230,7 @@ impl KafkaInput {
         let mut open: Vec<_> = read_on.filter_map(|p| Some((&p.partition, p.next, p.leader_epoch?))).collect();
         let until = steady() + VALIDATE_DEADLINE;
         loop {
-            let why = match leaders::validate(&self.client, &open, VALIDATE_DEADLINE) {
+            let why = match leaders::validate(&self.client(), &open, VALIDATE_DEADLINE) {
                 // A fetch that finds nothing at its offset may come first and stops the partition. Then its lane gets
                 // that event.
                 Ok(refused) => {
@@ -198,7 +253,7 @@ impl KafkaInput {
 
     /// Whether a partition's leader says that its log does not contain this offset.
     fn lacks(&self, partition: &TopicPartition, next: i64) -> bool {
-        let bounds = self.client.fetch_watermarks(&partition.topic, partition.partition, VALIDATE_AGAIN_AFTER * 100);
+        let bounds = self.client().fetch_watermarks(&partition.topic, partition.partition, VALIDATE_AGAIN_AFTER * 100);
         bounds.is_ok_and(|(low, end)| !(low..=end).contains(&next))
     }
 
@@ -225,8 +280,8 @@ impl KafkaInput {
                 return;
             }
         }
-        if let Err(error) = self.client.commit(&list, mode) {
-            self.client.context().publish_failed(&error);
+        if let Err(error) = self.client().commit(&list, mode) {
+            self.client().context().publish_failed(&error);
         }
     }
 
@@ -236,7 +291,17 @@ impl KafkaInput {
     #[must_use]
     pub fn cached_high_watermark(&self, partition: &TopicPartition) -> Option<i64> {
         let topic = CString::new(partition.topic.as_str()).ok()?;
-        native::cached_high_watermark(&self.client, &topic, partition.partition)
+        native::cached_high_watermark(&self.client(), &topic, partition.partition)
+    }
+}
+
+impl Current {
+    fn connect(source: &KafkaSource, client_id: &str, access: &mut Access, fetching: Fetching) -> Result<Self> {
+        let mut config = settings::client_config(source, client_id, fetching);
+        let mark = access.configure(&mut config)?;
+        let client = Client::new(&config, Events::new(access.clone()))
+            .map_err(|e| Failure::config(format!("Kafka connection to {}: {e}", access.bootstrap_servers())))?;
+        Ok(Self { client: Arc::new(client), mark })
     }
 }
 

@@ -55,6 +55,7 @@ impl Default for Fetching {
     }
 }
 
+/// The settings of a client, but for how it reaches the brokers: [`super::access::Access`] has those.
 pub(super) fn client_config(source: &KafkaSource, client_id: &str, fetching: Fetching) -> ClientConfig {
     let Fetching { queued_bytes_per_lane, patient } = fetching;
     let (fetch_bytes_min, fetch_wait_ms) =
@@ -62,7 +63,6 @@ pub(super) fn client_config(source: &KafkaSource, client_id: &str, fetching: Fet
     let queued_records = (queued_bytes_per_lane / RECORD_OVERHEAD_BYTES).min(QUEUED_RECORDS_PER_LANE);
     let mut config = ClientConfig::new();
     config
-        .set("bootstrap.servers", &source.bootstrap_servers)
         .set("client.id", client_id)
         .set("group.id", &source.group_id)
         // We join no group, so there is no session. But librdkafka keeps published offsets for this long when the

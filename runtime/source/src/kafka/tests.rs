@@ -22,6 +22,13 @@ use super::*;
 /// The deadline for questions that nobody answers. librdkafka needs part of it to begin.
 const ASKED_FOR: Duration = Duration::from_secs(6);
 
+impl KafkaInput {
+    /// A client of a cluster without TLS and users.
+    fn connect(source: &KafkaSource, client_id: &str) -> Result<Self> {
+        Self::connect_with(source, client_id, &Secrets::default(), Fetching::default())
+    }
+}
+
 fn partitions_of(input: &KafkaInput, deadline: Duration) -> Result<Vec<TopicPartition>> {
     input.look(&BTreeSet::new(), deadline).map(|found| found.partitions)
 }

@@ -27,7 +27,7 @@ impl KafkaInput {
     /// Whether another look may find more: an `assign` list never changes.
     #[must_use]
     pub fn may_find_more(&self) -> bool {
-        !matches!(self.topics, Topics::Assigned(_))
+        !matches!(self.source.topics, Topics::Assigned(_))
     }
 
     /// The partitions of the source's topics. `known` are the topics that were read so far. This waits for brokers that
@@ -38,11 +38,11 @@ impl KafkaInput {
     /// answers before the deadline.
     pub fn look(&self, known: &BTreeSet<String>, deadline: Duration) -> Result<Found> {
         let until = steady() + deadline;
-        match &self.topics {
+        match &self.source.topics {
             Topics::Named(topics) => {
                 let mut found = Found::default();
                 for topic in topics {
-                    found.add(topic, ask::partition_count(&self.client, topic, until)?);
+                    found.add(topic, ask::partition_count(&self.client(), topic, until)?);
                 }
                 Ok(found)
             }
@@ -52,7 +52,7 @@ impl KafkaInput {
     }
 
     fn matching(&self, pattern: &TopicPattern, known: &BTreeSet<String>, until: Instant) -> Result<Found> {
-        let mut counts = ask::all_partition_counts(&self.client, until)?;
+        let mut counts = ask::all_partition_counts(&self.client(), until)?;
         counts.retain(|topic, _| pattern.matches(topic));
         let mut gone = Vec::new();
         for topic in known.iter().filter(|topic| pattern.matches(topic)) {
@@ -61,10 +61,10 @@ impl KafkaInput {
             }
             // The list also lacks topics that this user may not see. A request for this one topic tells the two cases
             // apart.
-            match ask::partition_count_if_there(&self.client, topic, until)? {
+            match ask::partition_count_if_there(&self.client(), topic, until)? {
                 Some(count) => drop(counts.insert(topic.clone(), count)),
                 None => {
-                    self.on_loss.topic_gone(topic, self.client.context().bootstrap_servers())?;
+                    self.on_loss.topic_gone(topic, self.client().context().bootstrap_servers())?;
                     gone.push(topic.clone());
                 }
             }
@@ -79,7 +79,7 @@ impl KafkaInput {
     fn assigned(&self, topics: &BTreeMap<String, BTreeSet<i32>>, until: Instant) -> Result<Found> {
         let mut found = Found::default();
         for (topic, partitions) in topics {
-            let count = ask::partition_count(&self.client, topic, until)?;
+            let count = ask::partition_count(&self.client(), topic, until)?;
             if let Some(missing) = partitions.iter().find(|partition| **partition >= count) {
                 return Err(fault::partition_missing(topic, *missing, count));
             }
@@ -102,14 +102,14 @@ impl KafkaInput {
         }
         let until = steady() + deadline;
         let names: Vec<_> = topics.iter().filter_map(|t| CString::new(t.as_str()).ok()).collect();
-        let answers = ask::until_answered(&self.client, until, |timeout| {
-            native::describe_topics(&self.client, &names, timeout).map_err(KafkaError::AdminOp)
+        let answers = ask::until_answered(&self.client(), until, |timeout| {
+            native::describe_topics(&self.client(), &names, timeout).map_err(KafkaError::AdminOp)
         });
         let answers = match answers {
             Ok(answers) => answers,
             // The broker does not support this request.
             Err(refusal) if refusal.is_unsupported() => Vec::new(),
-            Err(refusal) => return Err(refusal.explain(&self.client, &topics.join(", "))),
+            Err(refusal) => return Err(refusal.explain(&self.client(), &topics.join(", "))),
         };
         let of_topic = |topic: &String| match answers.iter().find(|(name, _)| name == topic) {
             None => Ok((topic.clone(), None)),
@@ -117,9 +117,9 @@ impl KafkaInput {
             Some((_, Err(code))) => {
                 let refusal = Refusal::from(KafkaError::AdminOp(*code));
                 if !refusal.is_unknown_topic() {
-                    return Err(refusal.explain(&self.client, topic));
+                    return Err(refusal.explain(&self.client(), topic));
                 }
-                self.on_loss.topic_gone(topic, self.client.context().bootstrap_servers())?;
+                self.on_loss.topic_gone(topic, self.client().context().bootstrap_servers())?;
                 Ok((topic.clone(), None))
             }
         };

@@ -20,12 +20,12 @@ use crate::checkpoint::layout::COMPACTED_FROM;
 use crate::checkpoint::manifest::Task;
 use crate::clock::{since, steady};
 use crate::engine::sinks::outputs::Parts;
-use crate::engine::source_run::{LatestOffsets, SourceRun};
+use crate::engine::source_run::SourceRun;
 use crate::engine::start::{Running, start};
 use crate::engine::{Options, Signal};
 use crate::failure::{Failure, Result};
 use crate::memory::Memory;
-use crate::observe::progress::{Durations, Progress};
+use crate::observe::progress::{Durations, LatestOffsets, Progress};
 
 /// How long a quiet pipeline waits before it checks whether a partition has become idle.
 const LOOK: Duration = Duration::from_secs(1);

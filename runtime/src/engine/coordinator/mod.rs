@@ -3,10 +3,8 @@
 
 mod closing;
 mod driver;
-mod garbage;
 mod last_windows;
 mod summary;
 
 pub use self::driver::run;
-pub use self::garbage::Garbage;
 pub use self::summary::Summary;

@@ -4,6 +4,8 @@
 mod lane;
 mod lost;
 mod open_epoch;
+mod skew;
+pub mod stateless;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use weir_plan::panics;
 pub use self::lane::{Assignment, BadRecords, LaneParts, LaneReport, Metadata, PartitionReport};
 use self::lane::{Command, Lane, LaneMessage, Reports};
 pub use self::open_epoch::OpenEpoch;
+pub use self::skew::Skew;
 use crate::failure::{Failure, Result};
 
 /// How long a lane may take to close an epoch. A lane answers within a poll and a batch. It takes longer only while an

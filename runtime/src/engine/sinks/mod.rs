@@ -1,10 +1,10 @@
 //! The sinks of a pipeline, whatever their kinds: how they are opened, the tasks through which lanes and workers write
 //! to them, and how they commit what a manifest has decided.
 
-pub mod committing;
+pub(super) mod committing;
 mod epoch;
 #[cfg(test)]
-pub mod kept;
-pub mod opening;
+pub(super) mod kept;
+pub(super) mod opening;
 pub mod outputs;
 pub mod task;

@@ -11,7 +11,7 @@ use weir_plan::quote::quoted;
 use crate::checkpoint::manifest::{Manifest, PinnedSink};
 use crate::checkpoint::protocol::Mark;
 use crate::checkpoint::sinks::{SinkHolds, SinkMemory, Sinks};
-use crate::engine::start::claim;
+use crate::engine::state_action;
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
 use crate::sink::decided::HeldEpoch;
@@ -167,7 +167,7 @@ impl Sinks for Remembered {
     /// explain them.
     fn excuses(&self, newest: Option<&Manifest>) -> bool {
         let is_new = |action: &StateAction| !self.memories.iter().any(|memory| memory.has_seen(&action.token));
-        claim::due(self.action.as_ref(), newest).is_some_and(is_new)
+        state_action::due(self.action.as_ref(), newest).is_some_and(is_new)
     }
 }
 

@@ -221,23 +221,26 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use rdkafka::mocking::MockCluster;
     use rdkafka::producer::DefaultProducerContext;
-    use weir_plan::plan::{KafkaSource, OnLostOffsets, StartFrom};
+    use weir_plan::plan::{KafkaConnection, KafkaSource, OnLostOffsets, StartFrom};
     use weir_plan::topics::{TopicPattern, Topics};
 
     use super::*;
+    use crate::source::kafka::Fetching;
+    use crate::storage::Secrets;
 
     #[tokio::test]
     async fn a_watermark_waits_for_partitions_that_are_there_and_not_read_yet() {
         let cluster: MockCluster<'static, DefaultProducerContext> = MockCluster::new(1).unwrap();
         cluster.create_topic("rides-a", 1, 1).unwrap();
         let source = KafkaSource {
-            bootstrap_servers: cluster.bootstrap_servers(),
+            connection: KafkaConnection::plaintext(cluster.bootstrap_servers()),
             topics: Topics::Matching(TopicPattern::parse("rides-.*").unwrap()),
             group_id: "tests".to_owned(),
             start_from: StartFrom::Earliest,
             on_lost_offsets: OnLostOffsets::Fail,
         };
-        let input = Arc::new(KafkaInput::connect(&source, "test").unwrap());
+        let input =
+            Arc::new(KafkaInput::connect_with(&source, "test", &Secrets::default(), Fetching::default()).unwrap());
         let now = Instant::now();
         let mut discovery = Discovery::new(input, Some(Duration::from_secs(3600)), Duration::ZERO, now, now);
         let read = |topics: &[&str]| {

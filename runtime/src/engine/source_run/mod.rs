@@ -4,26 +4,24 @@
 mod bad_share;
 mod discovery;
 mod evidence;
-pub mod hold;
 mod reading;
-mod skew;
+mod renewal;
 pub mod start_from;
 pub mod topic_watch;
 mod watermark;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::Source;
 use weir_plan::quote::quoted;
+use weir_plan::report::Hold;
 
 use self::discovery::{Changes, Discovery};
 use self::evidence::Evidence;
-use self::hold::Hold;
 pub use self::reading::Reading;
-pub use self::skew::Skew;
+use self::renewal::Renewal;
 use self::topic_watch::{Look, TopicWatch};
 use crate::checkpoint::manifest::{BadShare, HeldBy, MovedBy, SourceCounts, SourceProgress, Until};
 use crate::clock::steady;
@@ -39,6 +37,7 @@ pub struct SourceRun {
     pub reading: Reading,
     topics: TopicWatch,
     discovery: Discovery,
+    renewal: Renewal,
     evidence: Evidence,
 }
 
@@ -90,6 +89,7 @@ impl SourceRun {
                 looked_at,
                 now,
             ),
+            renewal: Renewal::new(Arc::clone(&input), now),
             evidence: Evidence::new(Arc::clone(&input), now),
             reading,
             input,
@@ -130,12 +130,16 @@ impl SourceRun {
         }
     }
 
-    /// Resolves when partitions or topics came or went. The future may be dropped: nothing is lost.
+    /// Resolves when partitions or topics came or went, or there are new certificates or passwords. The future may be
+    /// dropped: nothing is lost.
     ///
     /// # Errors
     /// `Config`, if a topic is not the one that was read so far.
     pub async fn changed(&mut self) -> Result<()> {
-        self.discovery.changed(&self.reading, self.topics.pinned()).await
+        tokio::select! {
+            changed = self.discovery.changed(&self.reading, self.topics.pinned()) => changed,
+            found = self.renewal.found() => found,
+        }
     }
 
     /// Says that a lane has lost a topic, so that the next look comes soon.
@@ -145,6 +149,10 @@ impl SourceRun {
 
     /// Applies what [`Self::changed`] has found. It is called between two epochs, while no lane reads.
     pub fn change(&mut self) {
+        if let Some(renewed) = self.renewal.take() {
+            tracing::info!("source {}: goes on with new certificates or passwords", quoted(self.name()));
+            self.input.renew(renewed);
+        }
         let Some(Changes { new, ids, gone }) = &self.discovery.take() else { return };
         for (partition, bounds) in new {
             tracing::info!(%partition, from = bounds.low, "a partition was found and is read from its earliest offset");
@@ -247,6 +255,3 @@ fn too_many_bad(source: &str, share: BadShare, first: Option<&str>) -> Failure {
         first.unwrap_or("unknown")
     ))
 }
-
-/// By source name: the ends of its partitions, as the client knows them.
-pub type LatestOffsets = BTreeMap<String, Vec<Option<i64>>>;

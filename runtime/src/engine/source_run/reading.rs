@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::Source;
+use weir_plan::report::{Because, Hold};
 
 use super::bad_share;
-use super::hold::{self, Because, Hold};
 use super::watermark::SourceWatermark;
 use crate::checkpoint::manifest::{
     BadShare, HeldBy, MovedBy, OffsetRange, PartitionProgress, SourceCounts, SourceProgress, Until,
 };
 use crate::engine::lanes::{Assignment, PartitionReport};
+use crate::observe::hold::hold;
 use crate::source::kafka::{Ends, OffsetBounds, Position};
 
 /// How far a source has been read, at the start of the open epoch.
@@ -194,7 +195,7 @@ impl Reading {
     /// What holds the watermark of the epoch that was closed last.
     #[must_use]
     pub fn held_by(&self, closed: &SourceProgress) -> Option<Hold> {
-        hold::hold(closed, |index| self.partitions[index].not_idle.clone())
+        hold(closed, |index| self.partitions[index].not_idle.clone())
     }
 
     /// Takes in what the lanes report of the epoch in hand, whose clock was read at `at`.

@@ -13,16 +13,16 @@ use weir_plan::plan::{BadRecordsPolicy, Tombstones};
 use crate::build::Graph;
 use crate::decode;
 use crate::decode::schemas::Schemas;
-use crate::engine::lanes::{BadRecords, LaneParts, Lanes, Metadata, OpenEpoch};
+use crate::engine::lanes::stateless::Stateless;
+use crate::engine::lanes::{BadRecords, LaneParts, Lanes, Metadata, OpenEpoch, Skew};
 use crate::engine::sinks::outputs::SinkOutputs;
 use crate::engine::sinks::task::{self, SinkInput};
-use crate::engine::source_run::{Skew, SourceRun};
+use crate::engine::source_run::SourceRun;
 use crate::engine::worker::{KeyedState, Workers};
 use crate::failure::Result;
 use crate::memory::Memory;
 use crate::sink;
 use crate::sink::writing::{Slot, Writers};
-use crate::transform::Stateless;
 
 /// What all lanes are made of, whatever they read.
 pub struct Assembly {
@@ -137,7 +137,57 @@ fn share_lanes(lanes_max: usize, partitions: &[usize]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::share_lanes;
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Mutex;
+
+    use arrow::datatypes::Schema;
+    use weir_plan::plan::Input;
+    use weir_testing::lake::rides;
+
+    use super::*;
+    use crate::engine::sinks::kept::Kept;
+    use crate::fixtures;
+    use crate::sink::writing::{Buffer, EpochWriter};
+
+    /// Writers that keep the buffer that they were given.
+    #[derive(Default)]
+    struct Buffers(Mutex<Vec<Arc<Buffer>>>);
+
+    impl Writers for Buffers {
+        fn begin(&self, slot: &Slot) -> Result<Box<dyn EpochWriter>> {
+            self.0.lock().unwrap().push(Arc::clone(&slot.buffer));
+            Kept::default().begin(slot)
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_writers_of_one_sink_leave_the_memory_of_the_other_sinks_alone() {
+        let source = fixtures::source("in", None, Arc::new(Schema::empty()));
+        let sinks = ["silver", "late"].map(|name| fixtures::sink(name, Input::Source(0), Arc::clone(&source.schema)));
+        let plan = Arc::new(fixtures::plan(vec![source], vec![], sinks.into()));
+        let buffers = [Arc::new(Buffers::default()), Arc::new(Buffers::default())];
+        let assembly = Assembly {
+            graph: Graph::of(Arc::clone(&plan)),
+            plan,
+            schemas: vec![],
+            writers: buffers.iter().map(|buffers| Arc::clone(buffers) as Arc<dyn Writers>).collect(),
+            file_label: "l".into(),
+            sink_buffer_bytes: 1_000,
+            lanes_max: 1,
+            workers: 1,
+            memory: Arc::new(Memory::new(None).unwrap()),
+        };
+        let (inputs, mut outputs) = assembly.sinks([(0, 1), (1, 1)].into(), 1 << 20);
+        // Whoever writes does not do so on a thread of the async runtime.
+        let written = tokio::task::spawn_blocking(move || {
+            inputs.values().try_for_each(|input| input.send(rides(&[(1, None, None)])).and_then(|()| input.end_epoch()))
+        });
+        written.await.unwrap().unwrap();
+        outputs.parts().await.unwrap();
+        let [silver, late] = buffers.map(|buffers| buffers.0.lock().unwrap().pop().unwrap());
+        silver.share_among(4);
+        assert_eq!((silver.share(), late.share()), (250, 1_000));
+    }
 
     #[test]
     fn each_source_has_a_lane_and_the_largest_have_more() {

@@ -19,6 +19,7 @@ use crate::checkpoint::manifest::{
 };
 use crate::engine::source_run::start_from::Topics;
 use crate::engine::source_run::{start_from, topic_watch};
+use crate::engine::state_action::due;
 use crate::failure::{Failure, Result};
 use crate::sink;
 use crate::source::kafka::OffsetBounds;
@@ -66,23 +67,8 @@ pub struct WantedSource<'a> {
 /// token would act again.
 pub const TOKENS_MAX: usize = 1_000;
 
-/// The action, if it has to be done now. Each token acts once.
-#[must_use]
-pub fn due<'a>(action: Option<&'a StateAction>, newest: Option<&Manifest>) -> Option<&'a StateAction> {
-    action.filter(|action| !newest.is_some_and(|newest| newest.has_done(&action.token)))
-}
-
-/// The epoch to go back to, if `action` asks for that and was not done yet.
-#[must_use]
-pub fn epoch_to_restore(action: Option<&StateAction>, newest: Option<&Manifest>) -> Option<Epoch> {
-    match due(action, newest)?.kind {
-        StateActionKind::Restore { epoch } => Some(epoch),
-        StateActionKind::Discard { .. } => None,
-    }
-}
-
 impl<'a> Base<'a> {
-    /// `restored` is the manifest of [`epoch_to_restore`], if it still exists.
+    /// `restored` is the manifest of the epoch to go back to, if the action asks for one and the manifest still exists.
     ///
     /// # Errors
     /// `Config`, for an epoch that cannot be restored, and for one action too many.

@@ -23,12 +23,13 @@ use self::claim::{Base, Wanted, WantedSource, state_of};
 use self::restored::Restored;
 pub use self::running::Running;
 use super::Options;
-use super::coordinator::Garbage;
+use super::garbage::Garbage;
 use super::lanes::OpenEpoch;
 use super::sinks::committing::SinkSet;
 use super::sinks::opening::Opening;
 use super::source_run::start_from::Topics;
-use super::source_run::{LatestOffsets, SourceRun, topic_watch};
+use super::source_run::{SourceRun, topic_watch};
+use super::state_action;
 use super::worker::KeyedState;
 use crate::build::Graph;
 use crate::checkpoint::manifest::Manifest;
@@ -39,7 +40,7 @@ use crate::decode::schemas::{Effort, Schemas};
 use crate::failure::{Failure, Remedy, Result};
 use crate::memory::Memory;
 use crate::observe::Observer;
-use crate::observe::progress::{Durations, Progress};
+use crate::observe::progress::{Durations, LatestOffsets, Progress};
 use crate::random::Random;
 use crate::retry::RetryPolicy;
 use crate::sink::upkeep::{self, Duties, Surroundings, Upkeep};
@@ -56,7 +57,7 @@ const LONG_BEAT: Duration = Duration::from_secs(1);
 
 pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> Result<Running> {
     let (random, now_us): (_, Clock) = (Random::of_system(), Arc::new(wall_us));
-    let observer = Observer::start(&plan, options, memory.limit_bytes()).await?;
+    let observer = Observer::start(&plan, &options.reporting, memory.limit_bytes()).await?;
     let graph = Graph::of(Arc::clone(&plan));
     let location =
         crate::storage::open(&plan.checkpoint.uri, plan.storage_for(&plan.checkpoint.uri), &options.secrets)?;
@@ -92,7 +93,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         home: &options.home,
     };
     let states = opened.states();
-    let restored = match claim::epoch_to_restore(plan.state_action.as_ref(), opened.newest()) {
+    let restored = match state_action::epoch_to_restore(plan.state_action.as_ref(), opened.newest()) {
         Some(epoch) => {
             let manifest = opened.manifest(epoch).await?;
             Base::of(plan.state_action.as_ref(), opened.newest(), manifest.as_ref())?.check_fit(&wanted)?;
@@ -109,7 +110,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let fetching = Fetching { queued_bytes_per_lane: shares.fetch_bytes_per_lane, patient: may_wait(plan.trigger) };
     let client_id = format!("weir/{}", plan.pipeline);
     let connect = |source: &Source| {
-        block_in_place(|| KafkaInput::connect_with(&source.kafka, &client_id, fetching)).map(Arc::new)
+        block_in_place(|| KafkaInput::connect_with(&source.kafka, &client_id, &options.secrets, fetching)).map(Arc::new)
     };
     let inputs = plan.sources.iter().map(connect).collect::<Result<Vec<_>>>()?;
 
@@ -236,7 +237,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
 /// Adds what does not fit the saved state to a failure, so that a person who changes a document hears at once of
 /// everything that does not fit: a table, and the saved state too.
 fn with_state(failure: Failure, plan: &Plan, newest: Option<&Manifest>, fingerprint: &Fingerprint) -> Failure {
-    let goes_on = claim::due(plan.state_action.as_ref(), newest).is_none();
+    let goes_on = state_action::due(plan.state_action.as_ref(), newest).is_none();
     match Base::of(None, newest, None).and_then(|base| base.check_state_fits(fingerprint)) {
         Err(of_state) if goes_on && failure.remedy == Remedy::Config => {
             Failure::config(format!("{failure}; and {of_state}"))

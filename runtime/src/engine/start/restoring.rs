@@ -32,8 +32,8 @@ pub async fn restore(
     let stages = std::mem::take(&mut state.stages).into_iter().enumerate();
     let threads =
         stages.map(|(n, stage)| Thread::start(n, stage, Arc::clone(&horizons_us))).collect::<Result<Vec<_>>>()?;
-    let read = saved.load(|table, Change { key_groups, entries }| {
-        let parts = Grouped { key_groups, entries }.cut(state.ranges)?;
+    let read = saved.load(|table, Change(entries)| {
+        let parts = entries.cut(state.ranges)?;
         let mut parts = threads.iter().zip(parts).filter(|(_, part)| part.rows() > 0);
         // A thread that takes nothing more has failed, and gives the reason when it is asked.
         Ok(parts.all(|(thread, part)| thread.queue.send((table, part)).is_ok()))

@@ -10,7 +10,7 @@ use crate::build::Graph;
 use crate::checkpoint::manifest::Until;
 use crate::checkpoint::state_files::StateFiles;
 use crate::checkpoint::writer::CheckpointWriter;
-use crate::engine::coordinator::Garbage;
+use crate::engine::garbage::Garbage;
 use crate::engine::lanes::Lanes;
 use crate::engine::sinks::committing::SinkSet;
 use crate::engine::sinks::outputs::SinkOutputs;

@@ -19,74 +19,18 @@ use weir_plan::ids::{Epoch, Generation};
 use weir_plan::key_group::{KeyRanges, key_groups};
 use weir_plan::plan::Input;
 
+use super::graph::Graph;
 use super::rows::{Row, batch, rows_of, time_of};
 use crate::checkpoint::layout::{COMPACTED_FROM, StateName};
 use crate::checkpoint::manifest::StateFile;
 use crate::checkpoint::state_files::StateFiles;
 use crate::checkpoint::store::Store;
 use crate::keyed::edge::EdgeSender;
-use crate::keyed::flow::{FlowStep, WatermarkFlow};
-use crate::keyed::{KeyedOperator, KeyedStep, Marks};
+use crate::keyed::{KeyedOperator, Marks};
 use crate::memory::Memory;
 use crate::retry::{Jitter, RetryPolicy};
-use crate::state::StepTable;
 use crate::state::log::{Held, Restorable, StateLog};
 use crate::state::{Change, Entries, Grouped};
-
-pub struct Node {
-    pub step: Box<dyn KeyedStep>,
-    pub inputs: Vec<Input>,
-}
-
-pub struct Graph {
-    pub nodes: Vec<Node>,
-    flow: WatermarkFlow,
-    tables: Arc<[StepTable]>,
-    /// Per table: its step, and its index among that step's tables.
-    owners: Vec<(usize, usize)>,
-}
-
-impl Graph {
-    pub fn new(nodes: Vec<Node>) -> Self {
-        let owners = nodes.iter().enumerate().flat_map(|(k, node)| (0..node.step.tables().len()).map(move |t| (k, t)));
-        let owners: Vec<_> = owners.collect();
-        // Version 1 of the files has one table per step, so each table is a step of its own there.
-        let table = |(k, t): &(usize, usize)| {
-            let schema = Arc::clone(&nodes[*k].step.tables()[*t]);
-            StepTable { step: format!("{k}/{}", schema.name), schema }
-        };
-        let tables = owners.iter().map(table).collect();
-        let of_step =
-            |node: &Node| FlowStep { inputs: node.inputs.clone(), hold_backs_us: node.step.hold_backs_us().to_vec() };
-        let flow = WatermarkFlow::new(nodes.iter().map(of_step).collect());
-        Self { nodes, flow, tables, owners }
-    }
-
-    /// The watermarks of all steps' inputs.
-    pub fn inputs_us(&self, sources_us: &[Option<i64>]) -> Vec<Vec<Option<i64>>> {
-        (0..self.nodes.len()).map(|step| self.flow.inputs_us(step, sources_us)).collect()
-    }
-
-    /// The horizon of each table.
-    fn horizons_us(&self, inputs_us: &[Vec<Option<i64>>]) -> Vec<Option<i64>> {
-        let horizon = |(table, (step, _)): (&StepTable, &(usize, usize))| table.schema.horizon_us(&inputs_us[*step]);
-        self.tables.iter().zip(&self.owners).map(horizon).collect()
-    }
-
-    fn senders(&self, ranges: KeyRanges, of: impl Fn(&Input) -> bool) -> BTreeMap<(usize, usize), EdgeSender> {
-        let mut senders = BTreeMap::new();
-        for (k, node) in self.nodes.iter().enumerate() {
-            for (i, _) in node.inputs.iter().enumerate().filter(|(_, input)| of(input)) {
-                senders.insert((k, i), EdgeSender::new(&*node.step, i, ranges).unwrap());
-            }
-        }
-        senders
-    }
-
-    fn operators(&self) -> Vec<Box<dyn KeyedOperator>> {
-        self.nodes.iter().map(|node| node.step.operator().unwrap()).collect()
-    }
-}
 
 #[derive(Clone)]
 pub struct Manifest {
@@ -212,7 +156,7 @@ impl<'g> Process<'g> {
         };
         let mut workers: Vec<Worker> = (0..ranges.workers()).map(worker).collect();
         let horizons_us = graph.horizons_us(&graph.inputs_us(&manifest.sources_us));
-        let load = saved.load(|table, Change { key_groups, entries }| {
+        let load = saved.load(|table, Change(Grouped { key_groups, entries })| {
             let (step, place) = graph.owners[table];
             let groups = groups_of(graph, step, &entries);
             assert_eq!(key_groups.values()[..], groups, "files of this version have today's key groups");

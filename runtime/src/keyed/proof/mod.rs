@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod engine;
+mod graph;
 pub(crate) mod join;
 mod oracle;
 pub(crate) mod rows;
@@ -20,7 +21,8 @@ use weir_plan::ids::Epoch;
 use weir_plan::plan::Input;
 use weir_plan::window::{Tumbling, Window};
 
-use self::engine::{Files, Given, Graph, Manifest, Node, Partition, Process, Raise, Reads, Seen};
+use self::engine::{Files, Given, Manifest, Partition, Process, Raise, Reads, Seen};
+use self::graph::{Graph, Node};
 use self::join::{Bounds, Join};
 use self::oracle::{Naive, NaiveJoin, NaiveWindows, Windows};
 use self::rows::{Row, schema, time_of};

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt16Type
 use super::KEY_GROUP;
 use crate::failure::{Failure, Result};
 use crate::state::entries::NEVER;
-use crate::state::{Change, Entries, Kind, TableSchema};
+use crate::state::{Change, Entries, Grouped, Kind, TableSchema};
 
 const TIME: &str = "time";
 const DELETED: &str = "deleted";
@@ -58,7 +58,7 @@ impl Columns {
 
     #[must_use]
     pub fn of_change(&self, change: &Change) -> Vec<ArrayRef> {
-        let Change { key_groups, entries } = change;
+        let Grouped { key_groups, entries } = &**change;
         let mut columns: Vec<ArrayRef> = vec![Arc::new(key_groups.clone())];
         if self.has_time {
             columns.push(Arc::new(entries.times.clone()));
@@ -87,6 +87,7 @@ impl Columns {
         };
         let deleted = if self.has_deletes { Some(next()?.as_boolean().clone()) } else { None };
         let keys = columns.by_ref().take(self.keys).collect();
-        Ok(Change { key_groups, entries: Entries { times, deleted, keys, values: columns.collect() } })
+        let entries = Entries { times, deleted, keys, values: columns.collect() };
+        Ok(Change(Grouped { key_groups, entries }))
     }
 }

@@ -8,14 +8,13 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use weir_plan::key_group::key_groups;
 use weir_plan::quote::quoted;
 
 use super::columns::Columns;
 use super::{Block, Chunk, Footer};
 use crate::checkpoint::state_files::damaged;
 use crate::failure::{Failure, Result};
-use crate::state::{Change, TableSchema, V1};
+use crate::state::{Change, Grouped, TableSchema, V1};
 
 /// Decodes a block.
 pub struct BlockReader {
@@ -143,12 +142,7 @@ impl Saved {
     fn change(&self, columns: Vec<ArrayRef>) -> Result<Change> {
         match self {
             Self::V2(of_table) => of_table.change(columns),
-            Self::V1(v1, hashed) => {
-                let entries = v1.entries(columns)?;
-                let groups = key_groups(&entries.keys[..*hashed], entries.rows())
-                    .map_err(|e| Failure::bug(format!("key groups: {e}")))?;
-                Ok(Change { key_groups: groups.into(), entries })
-            }
+            Self::V1(v1, hashed) => Ok(Change(Grouped::of(v1.entries(columns)?, *hashed)?)),
         }
     }
 }

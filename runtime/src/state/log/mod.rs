@@ -135,7 +135,7 @@ impl StateLog {
     /// Starts a compaction if the list has more than `changes_max` changes and none is under way. `first` is the name
     /// of its first file and has the next epoch, whose manifest is the first to say that such files are being written.
     /// Entries below the horizons are left out.
-    pub fn compact_if_long(&mut self, changes_max: usize, first: StateName, horizons_us: Vec<Option<i64>>) {
+    pub(crate) fn compact_if_long(&mut self, changes_max: usize, first: StateName, horizons_us: Vec<Option<i64>>) {
         if self.compaction.is_some() || changes(&self.files) <= changes_max + self.patience {
             return;
         }

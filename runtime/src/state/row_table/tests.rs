@@ -10,7 +10,7 @@ use rand::{Rng as _, SeedableRng as _};
 
 use super::*;
 use crate::keyed::proof::rows::{number, numbers, row_table};
-use crate::state::{Keeps, Merge};
+use crate::state::{Grouped, Keeps, Merge};
 
 fn schema() -> Arc<TableSchema> {
     row_table("rows", &["key"], &["value"], vec![Keeps { input: 0, keeps_us: 0 }])
@@ -20,7 +20,7 @@ fn schema() -> Arc<TableSchema> {
 type Changed = BTreeMap<(i64, Option<i64>), Option<Option<i64>>>;
 
 fn changed(change: &Change) -> Changed {
-    let Change { entries, .. } = change;
+    let entries = &change.entries;
     let row = |row| {
         let value = number(&entries.values[0], row);
         assert!(!entries.is_deleted(row) || value.is_none());
@@ -182,7 +182,7 @@ fn a_run_of_rows_that_is_not_in_order_is_refused() {
         let groups: Vec<_> = rows.iter().map(|row| changes[i].key_groups.value(*row as usize)).collect();
         let entries = changes[i].entries.select(&UInt32Array::from(rows)).unwrap();
         let mut runs = changes.clone();
-        runs[i] = Change { key_groups: groups.into(), entries };
+        runs[i] = Change(Grouped { key_groups: groups.into(), entries });
         let merged = merged(&runs, true, &mut rng);
         assert_eq!(merged.is_ok(), is_in_order);
         assert!(merged.err().is_none_or(|failure| failure.message.contains("out of order")));

@@ -14,20 +14,14 @@ fn pipeline() -> Pipeline {
         columns: vec![of("k", Type::String, false), of("n", Type::Bigint, false), of("ts", Type::Timestamp, true)],
         event_time: "ts".into(),
         delay_us: 5_000,
-        idle_after_us: None,
         bad_records: BadRecords::Drop,
-        skips_tombstones: false,
-        keeps_late: false,
-        keeps_bad_rows: false,
-        max_future_us: None,
-        max_skew_us: None,
-        close_idle_windows_after_us: None,
         before: None,
         window_us: 10_000,
         group_by: vec!["k".into()],
         aggregates: vec![("cnt".into(), Aggregate::CountAll), ("total".into(), Aggregate::Sum(*column("n")))],
         after: None,
         partition_by: vec![],
+        ..Pipeline::rides()
     }
 }
 

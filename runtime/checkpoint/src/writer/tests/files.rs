@@ -2,12 +2,11 @@
 
 use object_store::{ObjectStoreExt as _, PutPayload};
 use weir_base::retry::Jitter;
+use weir_testing::faulty::LossyParts;
 
-use super::stubs::Parted;
 use super::*;
 use crate::layout::{COMPACTED_FROM, StateName};
 use crate::state_files::StateFiles;
-use crate::store::Store;
 
 /// Writes a file, and returns it as the manifest names it.
 async fn put(states: &StateFiles, name: &StateName, bytes: &[u8]) -> Result<StateFile> {
@@ -56,15 +55,9 @@ async fn state_is_read_back_by_stretches_and_a_gone_torn_or_longer_file_is_named
 
 #[tokio::test]
 async fn a_large_file_goes_in_parts_and_comes_in_parts() {
-    let parts = Arc::new(Parted::default());
-    let store: Arc<dyn ObjectStore> = parts.inner.clone();
-    let states = StateFiles {
-        store: Store::new(store, Path::from("c"), "test://checkpoint", Duration::from_secs(5))
-            .in_parts(Some(parts.clone())),
-        generation: Generation(1),
-        retry: options(1).retry,
-        jitter: Jitter::new(1),
-    };
+    let parts = Arc::new(LossyParts::default());
+    let store = place(parts.inner.clone()).in_parts(Some(parts.clone()));
+    let states = StateFiles { store, generation: Generation(1), retry: options(1).retry, jitter: Jitter::new(1) };
     let bytes: Vec<u8> = (0..20_u32 << 20).map(|n| (n / 7) as u8).collect();
     let file = put(&states, &states.name(Epoch(2), 0, 0), &bytes).await.unwrap();
     let mib: Vec<usize> = parts.sizes.lock().unwrap().iter().map(|bytes| bytes >> 20).collect();
@@ -75,9 +68,8 @@ async fn a_large_file_goes_in_parts_and_comes_in_parts() {
 #[tokio::test]
 async fn state_is_written_and_read_through_a_store_that_fails_now_and_then_and_given_up_if_it_stays_away() {
     let states = |faults, give_up_after| {
-        let store = Unreliable::on(in_memory(), 3, faults);
+        let store = place(Unreliable::on(in_memory(), 3, faults));
         let retry = RetryPolicy { give_up_after, ..options(1).retry };
-        let store = Store::new(store, Path::from("c"), "test://checkpoint", Duration::from_secs(5));
         StateFiles { store, generation: Generation(1), retry, jitter: Jitter::new(1) }
     };
     let flaky = states(700, Duration::from_secs(20));
@@ -95,8 +87,7 @@ async fn state_is_written_and_read_through_a_store_that_fails_now_and_then_and_g
 async fn a_collection_leaves_what_is_referred_to_being_written_or_young() {
     let store = in_memory();
     let tables = Tables::default();
-    let mut writer = claimed(&store, "a").await;
-    writer.recover(&tables).await.unwrap();
+    let mut writer = started(&store, "a", &tables).await;
     let states = writer.states();
     for n in 0..6 {
         let name = states.name(writer.newest().epoch.next(), 0, n);
@@ -128,8 +119,7 @@ async fn a_collection_leaves_what_is_referred_to_being_written_or_young() {
 async fn an_overtaken_writer_collects_nothing() {
     let store = in_memory();
     let tables = Tables::default();
-    let mut old = claimed(&store, "old").await;
-    old.recover(&tables).await.unwrap();
+    let mut old = started(&store, "old", &tables).await;
     commit_one(&mut old, &tables).await.unwrap();
     let new = claimed(&store, "new").await;
     assert_eq!(old.collection(1).run(i64::MAX, Duration::ZERO).await.unwrap_err().remedy, Remedy::Fenced);
@@ -144,8 +134,7 @@ async fn an_overtaken_writer_collects_nothing() {
 async fn a_collection_beside_the_epochs_takes_nothing_that_they_refer_to() {
     let store = in_memory();
     let tables = Tables::default();
-    let mut writer = claimed(&store, "a").await;
-    writer.recover(&tables).await.unwrap();
+    let mut writer = started(&store, "a", &tables).await;
     let states = writer.states();
     let decide = async |writer: &mut CheckpointWriter, state: Vec<StateFile>, compacting| {
         let mut epoch = epoch_after(writer.newest(), state);

@@ -9,7 +9,6 @@ use super::*;
 use crate::home::Home;
 use crate::layout;
 use crate::removal::remove;
-use crate::store::Store;
 
 /// All objects below a path.
 async fn objects(store: &Arc<dyn ObjectStore>, below: &str) -> Vec<(Path, bytes::Bytes)> {
@@ -42,6 +41,11 @@ async fn run(store: &Arc<dyn ObjectStore>, nonce: &str, tables: &Tables, epochs:
         commit_one(&mut writer, tables).await?;
     }
     Ok(writer)
+}
+
+/// What a claim carries after a state action.
+async fn begin_lineage(newest: Option<&Manifest>, generation: Generation) -> Result<Carried> {
+    Ok(Carried { begins_lineage: newest.is_some(), ..carry(newest, generation).await? })
 }
 
 /// Checks that the run is refused with these words and has left everything as it was.
@@ -151,10 +155,7 @@ async fn a_person_may_go_on_from_an_old_copy_or_an_emptied_checkpoint_in_another
             put_back(&store, &old).await;
         }
         let told = Tables { excuses: true, ..tables };
-        let begins = async |newest: Option<&Manifest>, generation| {
-            Ok(Carried { begins_lineage: newest.is_some(), ..carry(newest, generation).await? })
-        };
-        let mut writer = opened(&store, "c").await.unwrap().claim(&told, begins).await.unwrap();
+        let mut writer = opened(&store, "c").await.unwrap().claim(&told, begin_lineage).await.unwrap();
         writer.recover(&told).await.unwrap();
         commit_one(&mut writer, &told).await.unwrap();
         assert_eq!(writer.lineage(), "lineage-of-a.2");
@@ -207,10 +208,7 @@ async fn a_person_may_go_on_from_a_sink_that_went_back_and_what_is_in_doubt_is_l
     let tables = Tables::default();
     run_and_put_back(&store, &tables, "late").await;
     let told = Tables { excuses: true, ..tables };
-    let begins = async |newest: Option<&Manifest>, generation| {
-        Ok(Carried { begins_lineage: true, ..carry(newest, generation).await? })
-    };
-    let mut writer = opened(&store, "d").await.unwrap().claim(&told, begins).await.unwrap();
+    let mut writer = opened(&store, "d").await.unwrap().claim(&told, begin_lineage).await.unwrap();
     assert_eq!((writer.newest().in_doubt, &writer.newest().acknowledged[..]), (None, [].as_slice()));
     let held =
         |manifest: &Manifest| manifest.acknowledged_before.iter().map(|of| of.acknowledged.epoch.0).collect::<Vec<_>>();
@@ -230,10 +228,7 @@ async fn a_sink_that_is_put_back_between_a_state_action_and_its_first_rows_is_re
     run(&store, "a", &tables, 1).await.unwrap();
     let old = tables.copy("late");
     run(&store, "b", &tables, 2).await.unwrap();
-    let begins = async |newest: Option<&Manifest>, generation| {
-        Ok(Carried { begins_lineage: true, ..carry(newest, generation).await? })
-    };
-    let mut writer = opened(&store, "c").await.unwrap().claim(&tables, begins).await.unwrap();
+    let mut writer = opened(&store, "c").await.unwrap().claim(&tables, begin_lineage).await.unwrap();
     writer.recover(&tables).await.unwrap();
     let had = writer.newest().acknowledged_before.clone();
     assert!(writer.newest().acknowledged.is_empty() && had.len() == 2, "{had:?}");
@@ -312,7 +307,7 @@ async fn a_removal_fences_the_writer_that_still_runs_and_one_that_sleeps_finds_n
         let store = in_memory();
         let tables = Tables::default();
         let mut writer = run(&store, "a", &tables, 2).await.unwrap();
-        let place = Store::new(store.clone(), Path::from("c"), "test://checkpoint", Duration::from_secs(5));
+        let place = place(store.clone());
         if wakes_in_between {
             // The claim with which the removal begins.
             claimed(&store, "removal").await;
@@ -337,7 +332,7 @@ async fn a_checkpoint_that_is_at_home_on_a_cluster_is_not_removed_from_elsewhere
     };
     opened(&store, "a").await.unwrap().claim(&Nothing, at_home).await.unwrap();
     let before = objects(&store, "c").await;
-    let place = Store::new(store.clone(), Path::from("c"), "test://checkpoint", Duration::from_secs(5));
+    let place = place(store.clone());
     let refused =
         remove(&place, "rides", &Home::default(), RetryPolicy::default(), &Random::of_system()).await.unwrap_err();
     assert!(

@@ -117,6 +117,18 @@ async fn claimed(store: &Arc<dyn ObjectStore>, nonce: &str) -> CheckpointWriter 
     opened(store, nonce).await.unwrap().claim(&Nothing, carry).await.unwrap()
 }
 
+/// A writer that has committed what was in doubt.
+async fn started(store: &Arc<dyn ObjectStore>, nonce: &str, tables: &Tables) -> CheckpointWriter {
+    let mut writer = claimed(store, nonce).await;
+    writer.recover(tables).await.unwrap();
+    writer
+}
+
+/// The checkpoint of these tests in a store.
+fn place(store: Arc<dyn ObjectStore>) -> Store {
+    Store::new(store, Path::from("c"), "test://checkpoint", Duration::from_secs(5))
+}
+
 async fn commit_one(writer: &mut CheckpointWriter, tables: &Tables) -> Result<Epoch> {
     let next = epoch_after(writer.newest(), vec![]);
     Ok(writer.commit(next, tables).await?.epoch)

@@ -10,8 +10,7 @@ use super::*;
 async fn a_writer_that_was_overtaken_touches_no_sink() {
     let store = in_memory();
     let tables = Tables::default();
-    let mut old = claimed(&store, "old").await;
-    old.recover(&tables).await.unwrap();
+    let mut old = started(&store, "old", &tables).await;
     let mut new = claimed(&store, "new").await;
     let fenced = commit_one(&mut old, &tables).await.unwrap_err();
     assert_eq!(fenced.remedy, Remedy::Fenced, "{fenced}");
@@ -26,11 +25,9 @@ async fn a_writer_that_was_overtaken_touches_no_sink() {
 async fn a_sleeper_that_creates_a_collected_number_again_touches_no_sink() {
     let store = in_memory();
     let tables = Tables::default();
-    let mut sleeper = claimed(&store, "sleeper").await;
-    sleeper.recover(&tables).await.unwrap();
+    let mut sleeper = started(&store, "sleeper", &tables).await;
     // The next claim takes epoch 2, which the sleeper is about to create, and a collection deletes it.
-    let mut next = claimed(&store, "next").await;
-    next.recover(&tables).await.unwrap();
+    let mut next = started(&store, "next", &tables).await;
     commit_one(&mut next, &tables).await.unwrap();
     let report = next.collection(1).run(i64::MAX, Duration::ZERO).await.unwrap();
     assert_eq!(report.manifests_deleted, 2);
@@ -45,8 +42,7 @@ async fn a_claim_is_made_anew_upon_a_writer_that_got_in_between() {
     let store = in_memory();
     let tables = Tables::default();
     let slow = opened(&store, "slow").await.unwrap();
-    let mut quick = claimed(&store, "quick").await;
-    quick.recover(&tables).await.unwrap();
+    let mut quick = started(&store, "quick", &tables).await;
     commit_one(&mut quick, &tables).await.unwrap();
     let mut seen = vec![];
     let writer = slow
@@ -103,8 +99,7 @@ async fn writers_that_fight_for_a_checkpoint_lose_and_double_nothing() {
             }
         });
         futures::future::join_all(fighters).await;
-        let mut last = claimed(&inner, "last").await;
-        last.recover(&*tables).await.unwrap();
+        let last = started(&inner, "last", &tables).await;
         let taken = end(last.newest());
         let expected: Vec<_> = (100..taken).step_by(10).map(|start| (start, start + 10)).collect();
         assert_eq!(tables.rows("silver"), expected, "seed {seed}");

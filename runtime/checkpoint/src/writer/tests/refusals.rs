@@ -9,8 +9,7 @@ async fn an_epoch_that_overlaps_or_a_sink_named_twice_is_refused_before_anything
     let store = in_memory();
     let tables = Tables::default();
     for twice in [true, false] {
-        let mut writer = claimed(&store, &format!("a{twice}")).await;
-        writer.recover(&tables).await.unwrap();
+        let mut writer = started(&store, &format!("a{twice}"), &tables).await;
         let mut epoch = epoch_after(writer.newest(), vec![]);
         if twice {
             epoch.committables[1].sink = "silver".into();

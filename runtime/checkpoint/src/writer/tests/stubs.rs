@@ -8,14 +8,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
-use object_store::memory::InMemory;
-use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
-use object_store::{MultipartId, ObjectStore, PutMode, PutOptions, PutPayload, PutResult};
+use object_store::{ObjectStore, PutMode, PutOptions, PutPayload, PutResult};
 use weir_base::failure::{Failure, Result};
 use weir_base::retry::Jitter;
 use weir_plan::ids::Epoch;
-use weir_testing::meddled::{Meddled, Meddler, Pending, lost, refused};
+use weir_testing::meddled::{Meddled, Meddler, lost, refused};
 
 use crate::manifest::{Committable, Manifest};
 use crate::protocol::Mark;
@@ -127,66 +125,6 @@ impl Meddler for Unreliable {
 pub struct Table {
     txns: BTreeMap<String, (Epoch, Mark)>,
     rows: Vec<(i64, i64)>,
-}
-
-/// A store that takes large objects in parts and notes the size of each part.
-#[derive(Debug, Default)]
-pub struct Parted {
-    pub inner: Arc<InMemory>,
-    pub sizes: Mutex<Vec<usize>>,
-}
-
-impl MultipartStore for Parted {
-    fn create_multipart<'a, 'b, 'c>(&'a self, path: &'b Path) -> Pending<'c, MultipartId>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        self.inner.create_multipart(path)
-    }
-
-    fn put_part<'a, 'b, 'c, 'd>(
-        &'a self,
-        path: &'b Path,
-        id: &'c MultipartId,
-        part: usize,
-        data: PutPayload,
-    ) -> Pending<'d, PartId>
-    where
-        'a: 'd,
-        'b: 'd,
-        'c: 'd,
-        Self: 'd,
-    {
-        self.sizes.lock().unwrap().push(data.content_length());
-        self.inner.put_part(path, id, part, data)
-    }
-
-    fn complete_multipart<'a, 'b, 'c, 'd>(
-        &'a self,
-        path: &'b Path,
-        id: &'c MultipartId,
-        parts: Vec<PartId>,
-    ) -> Pending<'d, PutResult>
-    where
-        'a: 'd,
-        'b: 'd,
-        'c: 'd,
-        Self: 'd,
-    {
-        self.inner.complete_multipart(path, id, parts)
-    }
-
-    fn abort_multipart<'a, 'b, 'c, 'd>(&'a self, path: &'b Path, id: &'c MultipartId) -> Pending<'d, ()>
-    where
-        'a: 'd,
-        'b: 'd,
-        'c: 'd,
-        Self: 'd,
-    {
-        self.inner.abort_multipart(path, id)
-    }
 }
 
 /// Tables that refuse some calls, before or after they take effect.

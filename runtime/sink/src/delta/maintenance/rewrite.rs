@@ -13,8 +13,8 @@ use parquet::file::metadata::ParquetMetaData;
 use serde_json::{Map, Value, json};
 use weir_base::failure::{Failure, Result};
 
-use super::Table;
 use super::choose::{DataFile, Round};
+use super::table::Table;
 use crate::delta::fit::Layout;
 use crate::delta::stored::{Rows, Stored, path_of};
 use crate::delta::writer::{FileName, OpenFile};

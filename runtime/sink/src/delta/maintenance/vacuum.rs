@@ -14,7 +14,7 @@ use weir_base::failure::{Failure, Result};
 
 use super::garbage::{Fate, Rules, fate, folders, nested_table};
 use super::references::{References, references};
-use super::{Table, standing};
+use super::table::{Table, standing};
 use crate::delta::log::{Etag, within};
 use crate::upkeep::{Done, Duty, millis};
 

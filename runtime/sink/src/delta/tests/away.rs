@@ -36,7 +36,7 @@ async fn a_store_that_stays_away_ends_the_epoch_with_its_reason() {
 
 /// A location that takes numbered parts and whose requests fail as `parts` says.
 fn in_parts(parts: &Arc<LossyParts>) -> Location {
-    Location { store: Arc::new(parts.inner.clone()), parts: Some(parts.clone()), ..Lake::new(&[]).location() }
+    Location { store: parts.inner.clone(), parts: Some(parts.clone()), ..Lake::new(&[]).location() }
 }
 
 /// Uploads 20 MiB in three chunks. Returns these bytes, and what the store holds afterwards.

@@ -7,7 +7,7 @@ use weir_base::memory::Memory;
 use weir_testing::faulty::{Fault, Faulty, through};
 
 use super::super::maintenance::compact::{Compacted, compact};
-use super::super::maintenance::{Maintained, Table};
+use super::super::maintenance::table::{Maintained, Table};
 use super::super::partition;
 use super::*;
 use crate::upkeep::{Surroundings, Writer};

@@ -3,14 +3,12 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
-use futures::future::BoxFuture;
-use object_store::path::Path;
-use object_store::{ObjectStore, PutOptions, PutPayload, PutResult};
+use object_store::ObjectStore;
 use weir_testing::meddled::{Meddled, Meddler};
 
 use super::super::maintenance::compact::compact;
+use super::super::maintenance::table::{Maintained, Table};
 use super::super::maintenance::vacuum::{Vacuumed, vacuum};
-use super::super::maintenance::{Maintained, Table};
 use super::compaction::{LABEL, surroundings, table_of};
 use super::*;
 use crate::upkeep::Surroundings;
@@ -184,15 +182,6 @@ struct AtListing {
 impl Meddler for AtListing {
     fn inner(&self) -> &Arc<dyn ObjectStore> {
         &self.inner
-    }
-
-    fn put<'a>(
-        &'a self,
-        at: &'a Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> BoxFuture<'a, object_store::Result<PutResult>> {
-        Box::pin(self.inner.put_opts(at, payload, options))
     }
 
     fn before_list(&self) -> object_store::Result<()> {

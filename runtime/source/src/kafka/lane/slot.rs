@@ -9,8 +9,8 @@ use weir_plan::ids::TopicPartition;
 use super::super::fault::{self, Answer, PartitionFault};
 use super::super::native::{Headers, Message};
 use super::super::position::Position;
+use super::event::{LaneEvent, Record, Taken};
 use super::unreadable::Unreadable;
-use super::{LaneEvent, Record, Taken};
 
 pub(super) struct Slot {
     pub(super) index: usize,

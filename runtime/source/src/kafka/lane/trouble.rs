@@ -11,8 +11,9 @@ use weir_plan::ids::TopicPartition;
 use weir_plan::plan::OnLostOffsets;
 
 use super::super::{ask, fault};
+use super::event::{LaneEvent, Taken};
 use super::unreadable::{Next, TRIES, Unreadable};
-use super::{LaneEvent, LaneInput, State, Taken, add};
+use super::{LaneInput, State, add};
 
 /// How long a lane waits for the brokers' answers about all its partitions in trouble together. Those partitions stand
 /// still anyway, but the lane's other partitions wait with them, and so does the close of an epoch.

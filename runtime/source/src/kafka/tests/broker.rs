@@ -11,7 +11,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use weir_base::failure::Remedy;
-use weir_plan::plan::{KafkaSource, OnLostOffsets, StartFrom};
+use weir_plan::plan::{KafkaConnection, KafkaSource, OnLostOffsets, StartFrom};
 
 use crate::kafka::position::absolute;
 use crate::kafka::*;
@@ -93,7 +93,7 @@ impl Broker {
 
     fn input(&self, on_lost_offsets: OnLostOffsets) -> KafkaInput {
         let source = KafkaSource {
-            bootstrap_servers: self.servers.clone(),
+            connection: KafkaConnection::plaintext(&self.servers),
             topics: Topics::Named(vec![self.topic.clone()]),
             group_id: self.topic.clone(),
             start_from: StartFrom::Earliest,
@@ -269,7 +269,7 @@ fn positions_that_retention_took_are_no_failure_of_the_comparison_with_the_log()
     let positions = [Position { leader_epoch: Some(0), ..broker.at(0, 2) }];
     let mut lanes = input.assign(&positions, 1).unwrap();
     let until = Instant::now() + SOON;
-    while leaders::validate(&input.client, &[(&positions[0].partition, 2, 0)], SOON).unwrap().is_empty() {
+    while leaders::validate(&input.client(), &[(&positions[0].partition, 2, 0)], SOON).unwrap().is_empty() {
         assert!(Instant::now() < until, "librdkafka does not stop at an offset that is gone");
     }
     input.validate(&positions).unwrap();

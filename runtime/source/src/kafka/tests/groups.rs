@@ -13,7 +13,7 @@ fn publish_until_committed(input: &KafkaInput, offsets: &[(TopicPartition, i64)]
         // This publishes in each round, because an offset that is published before the coordinator is known may be
         // lost.
         input.publish(offsets);
-        let committed = input.client.committed_offsets(list.clone(), Duration::from_secs(1));
+        let committed = input.client().committed_offsets(list.clone(), Duration::from_secs(1));
         if committed
             .is_ok_and(|c| c.elements().iter().map(|e| e.offset()).eq(offsets.iter().map(|(_, next)| absolute(*next))))
         {

@@ -27,16 +27,16 @@ use weir_plan::plan::OnLostOffsets;
 
 use super::lost;
 use super::open_epoch::OpenEpoch;
+use super::skew::Skew;
+use super::stateless::{Stateless, Why};
 use crate::checkpoint::manifest::OffsetRange;
 use crate::decode::Decoder;
 use crate::decode::schemas::Schemas;
 use crate::engine::clock;
 use crate::engine::sinks::task::SinkInput;
-use crate::engine::source_run::Skew;
 use crate::failure::{Failure, Result};
 use crate::keyed::edge::EdgeSender;
 use crate::source::kafka::{LaneEvent, LaneInput, Record, Taken};
-use crate::transform::{Stateless, Why};
 pub use bad_records::BadRecords;
 use bad_records::Reason;
 pub use messages::{Command, LaneMessage, LaneReport, PartitionReport, Reports};
@@ -162,7 +162,7 @@ impl Lane {
                 }
                 self.note_bound()?;
                 self.hold_back_those_ahead()?;
-                self.go_on_with_schemas()?;
+                schemas::go_on(&mut self.partitions, &mut self.parts.input)?;
                 if self.at_bound || self.parts.epoch.is_full() {
                     std::thread::sleep(FULL_PAUSE);
                     continue;

@@ -1,14 +1,14 @@
 //! One partition, as its lane sees it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use weir_plan::ids::TopicPartition;
 
 use super::PartitionReport;
-use super::schemas::Awaited;
 use crate::checkpoint::manifest::OffsetRange;
-use crate::engine::lanes::lost;
-use crate::engine::source_run::Skew;
+use crate::decode::schemas::{Question, SchemaId};
+use crate::engine::lanes::{Skew, lost};
 use crate::failure::Result;
 use crate::source::kafka::Timestamp;
 
@@ -46,6 +46,15 @@ pub struct Partition {
     pub is_gone: bool,
     /// Kafka's timestamp of the last record.
     pub newest: Option<Timestamp>,
+}
+
+/// The schema that a partition's next record needs.
+pub(super) struct Awaited {
+    pub offset: i64,
+    pub id: SchemaId,
+    pub question: Arc<Question>,
+    /// Whether the partition is no longer fetched.
+    pub is_held: bool,
 }
 
 impl Partition {

@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use weir_plan::ids::TopicPartition;
 
-use super::Lane;
 use super::bad_records::Reason;
-use super::partition::Partition;
-use crate::decode::schemas::{Known, Question, SchemaId, Schemas};
+use super::partition::{Awaited, Partition};
+use crate::decode::schemas::{Known, SchemaId, Schemas};
 use crate::decode::{Decoder, Undecoded};
 use crate::failure::{Failure, Remedy, Result};
-use crate::source::kafka::Record;
+use crate::source::kafka::{LaneInput, Record};
 
 /// The most schemas that one record may need, one after the other. A decoder that asks for more does not keep what it
 /// was given.
@@ -25,15 +24,6 @@ pub(super) enum Read {
     Bad(Reason),
     /// The record's partition waits for a schema.
     NotYet,
-}
-
-/// The schema that a partition's next record needs.
-pub(super) struct Awaited {
-    offset: i64,
-    id: SchemaId,
-    question: Arc<Question>,
-    /// Whether the partition is no longer fetched.
-    pub is_held: bool,
 }
 
 /// Decodes a record with the schemas that are known.
@@ -106,23 +96,21 @@ fn not_known(partition: &TopicPartition, offset: i64, id: SchemaId, failure: &Fa
     Failure { remedy: *remedy, message }
 }
 
-impl Lane {
-    /// Resumes the partitions whose schemas are known by now.
-    ///
-    /// # Errors
-    /// The reason why nobody can say what a schema is.
-    pub(super) fn go_on_with_schemas(&mut self) -> Result<()> {
-        for partition in &mut self.partitions {
-            let Some(awaited) = partition.awaited.as_mut().filter(|awaited| awaited.is_held) else { continue };
-            match awaited.question.answer() {
-                None => {}
-                Some(Err(failure)) => return Err(not_known(&partition.id, awaited.offset, awaited.id, failure)),
-                Some(Ok(_)) => {
-                    awaited.is_held = false;
-                    self.parts.input.go_on(partition.index)?;
-                }
+/// Resumes the partitions whose schemas are known by now.
+///
+/// # Errors
+/// The reason why nobody can say what a schema is.
+pub(super) fn go_on(partitions: &mut [Partition], input: &mut LaneInput) -> Result<()> {
+    for partition in partitions {
+        let Some(awaited) = partition.awaited.as_mut().filter(|awaited| awaited.is_held) else { continue };
+        match awaited.question.answer() {
+            None => {}
+            Some(Err(failure)) => return Err(not_known(&partition.id, awaited.offset, awaited.id, failure)),
+            Some(Ok(_)) => {
+                awaited.is_held = false;
+                input.go_on(partition.index)?;
             }
         }
-        Ok(())
     }
+    Ok(())
 }

@@ -35,7 +35,8 @@ use crate::engine::sinks::task::{self, SinkOutput};
 use crate::memory::Memory;
 use crate::sink;
 use crate::sink::writing::Slot;
-use crate::source::kafka::{KafkaInput, Position};
+use crate::source::kafka::{Fetching, KafkaInput, Position};
+use crate::storage::Secrets;
 
 /// Decodes `<id>:<text>` to `<definition>:<text>`. It keeps only the last schema that it has learned.
 struct Named {
@@ -130,7 +131,9 @@ impl World {
     /// A lane that begins at these offsets. A run ends at `bounds`.
     fn lane(&self, starts: [i64; 2], bounds: Option<[i64; 2]>, policy: BadRecordsPolicy) -> Running<'_> {
         let servers = self.cluster.bootstrap_servers();
-        let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+        let input =
+            KafkaInput::connect_with(&source(&servers, &["a"]), "test", &Secrets::default(), Fetching::default())
+                .unwrap();
         let id = |partition| TopicPartition { topic: "a".into(), partition };
         let end = |at: usize| bounds.map(|bounds| bounds[at]);
         let position = |at: usize| Position {

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::Remedy;
 use crate::checkpoint::manifest::Writer;
+use crate::engine::state_action::epoch_to_restore;
 
 const NEWEST: Epoch = Epoch(42);
 

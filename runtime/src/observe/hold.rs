@@ -1,6 +1,6 @@
 //! Which partition holds a source's watermark, and why. People ask this when they wait for windows to close. Pure.
 
-pub use weir_plan::report::{Because, Hold};
+use weir_plan::report::{Because, Hold};
 
 use crate::checkpoint::manifest::SourceProgress;
 

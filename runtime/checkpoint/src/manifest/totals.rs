@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{Committable, PartitionProgress, SourceCounts, SourceProgress, Task, is_zero};
+use super::sinks::Committable;
+use super::sources::{PartitionProgress, SourceCounts, SourceProgress, is_zero};
+use super::tasks::Task;
 
 /// Sums by name, so that what the document no longer has keeps its sums.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,25 +85,5 @@ impl Totals {
     #[must_use]
     pub fn rows_late(&self) -> u64 {
         self.steps.values().map(|step| step.rows_late).sum()
-    }
-}
-
-impl SourceCounts {
-    pub fn add(&mut self, other: &Self) {
-        // Every field is named, so that nobody can forget a new count.
-        let Self { read, decoded, tombstones, dropped, rejected, filtered, bytes } = other;
-        self.read += read;
-        self.decoded += decoded;
-        self.tombstones += tombstones;
-        self.dropped += dropped;
-        self.rejected += rejected;
-        self.filtered += filtered;
-        self.bytes += bytes;
-    }
-
-    /// Bad records: those that were not taken in.
-    #[must_use]
-    pub fn bad(&self) -> u64 {
-        self.dropped + self.rejected
     }
 }

@@ -1,0 +1,77 @@
+//! What to write in place of a value that is shorter than the document's shape: a text where a block or a list belongs,
+//! or a list where a text does.
+
+use serde_yaml::Value;
+use weir_plan::quote::quoted;
+
+use crate::document::unions;
+use crate::duration;
+use crate::explain::write::flow;
+
+/// The block that a text probably stands for, by the block's type; `None` if that can't be told.
+pub(super) fn block(type_name: &str, text: &str) -> Option<String> {
+    let written = scalar(text);
+    let named = |names: &[&'static str]| names.iter().find(|name| name.eq_ignore_ascii_case(text)).copied();
+    let is_duration = duration(text).is_some();
+    Some(match type_name {
+        "StartFrom" => match named(&["Earliest", "Latest"]) {
+            Some(position) => format!("{{position: {position}}}"),
+            None if text.starts_with(|c: char| c.is_ascii_digit()) => format!("{{timestamp: \"{text}\"}}"),
+            None => return None,
+        },
+        "Trigger" => match named(&["AsSoonAsPossible", "AvailableNow"]) {
+            Some(kind) => format!("{{type: {kind}}}"),
+            None if is_duration => format!("{{type: Interval, interval: {text}}}"),
+            None => return None,
+        },
+        "BadRecords" => format!("{{policy: {}}}", named(&["Fail", "Drop", "Output"])?),
+        "Format" => format!("{{{}: {{}}}}", named(unions::FORMATS)?),
+        "EventTime" => format!("{{expr: {written}, watermarkDelay: 10m}}"),
+        "Window" if is_duration => format!("{{tumbling: {{size: {text}}}}}"),
+        "Tumbling" if is_duration => format!("{{size: {text}}}"),
+        "Checkpoint" | "DeltaSink" => format!("{{uri: {written}}}"),
+        "KafkaConnection" => format!("{{bootstrapServers: {written}}}"),
+        "Metadata" | "SecretRef" => format!("{{name: {written}}}"),
+        "Column" if is_name(text) => format!("{{name: {written}}}"),
+        "SourceColumn" if is_name(text) => format!("{{name: {written}, type: string}}"),
+        "AddedColumn" | "AggregateColumn" if !is_name(text) => format!("{{name: …, expr: {written}}}"),
+        _ => return None,
+    })
+}
+
+/// The list that a value probably stands for, by the name of the field; `None` if that can't be told.
+pub(super) fn list(field: &str, value: &Value) -> Option<String> {
+    let texts = || value.as_str().into_iter().flat_map(|text| text.split(',')).map(str::trim).filter(|s| !s.is_empty());
+    match field {
+        "topics" | "partitionBy" | "dropColumns" => {
+            Some(format!("[{}]", texts().map(scalar).collect::<Vec<_>>().join(", ")))
+        }
+        "groupBy" | "columns" if texts().all(is_name) => {
+            let columns: Vec<_> = texts().map(|name| format!("{{name: {}}}", scalar(name))).collect();
+            Some(format!("[{}]", columns.join(", ")))
+        }
+        "partitions" => Some(format!("[{}]", flow(value))),
+        _ => None,
+    }
+    .filter(|list| list != "[]")
+}
+
+/// What to write in place of a list where a text belongs.
+pub(super) fn text(field: &str, list: &[Value]) -> String {
+    let texts: Vec<_> = list.iter().filter_map(Value::as_str).collect();
+    match texts[..] {
+        [only] if list.len() == 1 => quoted(scalar(only)),
+        [_, ..] if field == "bootstrapServers" => {
+            format!("the servers as one text, {}", quoted(texts.join(",")))
+        }
+        _ => "one text".to_owned(),
+    }
+}
+
+fn scalar(text: &str) -> String {
+    flow(&Value::from(text))
+}
+
+fn is_name(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || c == '_')
+}

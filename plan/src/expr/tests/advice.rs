@@ -1,0 +1,165 @@
+//! What a message advises can be written: the advised expression compiles.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+
+use super::{refused, schema};
+use crate::expr::methods::METHODS;
+use crate::expr::{compile, compile_predicate};
+use crate::types::{Column, DataType};
+
+/// Checks that the message about each expression has the advice, and that the advice compiles.
+fn check_advice(cases: &[(&str, &str)]) {
+    for (sql, advice) in cases {
+        let said = refused(sql);
+        assert!(said.contains(&format!("`{advice}`")), "{sql}: {said}");
+        compile(advice, &schema(), "out").unwrap_or_else(|e| panic!("{sql}: {advice}: {e}"));
+    }
+}
+
+#[test]
+fn conditions_joined_by_signs_are_told_in_words() {
+    check_advice(&[
+        ("price > 1 && price < 3", "price > 1 and price < 3"),
+        ("price > 1&&price < 3", "price > 1 and price < 3"),
+        ("price > 1 || price < 3", "price > 1 or price < 3"),
+        ("city = 'a' || city = 'b || c'", "city = 'a' or city = 'b || c'"),
+        ("paid || seats > 3", "paid or seats > 3"),
+        ("!paid", "not paid"),
+        ("!(paid || price > 3) && !paid", "not (paid or price > 3) and not paid"),
+    ]);
+    let said = compile_predicate("paid && price > 1", &schema()).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "conditions are joined by the words `and`, `or` and `not`, and not by `&&`, `||` and `!`: write `paid and \
+         price > 1`"
+    );
+    // Words would not mend these.
+    assert!(refused("s || price > 1").starts_with("`||` joins two strings"), "{}", refused("s || price > 1"));
+    assert_eq!(refused("paid && nothing"), "the operator `&&` is not supported: write `and`");
+}
+
+#[test]
+fn comparisons_of_unlike_types_are_told_what_to_compare_with() {
+    check_advice(&[
+        ("ts > 1700000000", "to_timestamp_seconds(1700000000)"),
+        ("ts > 1700000000000", "to_timestamp_millis(1700000000000)"),
+        ("1700000000000000 < ts", "to_timestamp_micros(1700000000000000)"),
+        ("ts > userId", "to_timestamp_seconds(userId)"),
+        ("ts > userId", "to_timestamp_millis(userId)"),
+        ("ts between 1700000000 and 1800000000", "to_timestamp_seconds(1700000000)"),
+        ("ts in (1700000000, 1800000000)", "to_timestamp_seconds(1700000000)"),
+        ("day > 20240131", "date '2024-01-31'"),
+        ("day in (20240131)", "date '2024-01-31'"),
+        ("day between seats and 5", "date '2024-01-31'"),
+        ("paid = 1", "paid"),
+        ("paid = 'yes'", "not paid"),
+        ("1 < price < 5", "1 < price and price < 5"),
+        ("city = price", "cast(city as double)"),
+        ("city > 5", "cast(city as bigint)"),
+        ("city = ts", "cast(city as timestamp)"),
+        ("seats and price > 5", "price > 1 and price < 5"),
+        ("city = 'a' or 'b'", "price > 1 or price < 5"),
+        ("ts + 5", "ts + interval '5 minutes'"),
+        ("ts - '5 minutes'", "ts - interval '5 minutes'"),
+        ("city + '-'", "city || '-'"),
+        ("city * 2", "cast(city as bigint)"),
+    ]);
+    let interval = refused("ts - ts > 5");
+    assert!(interval.ends_with(": write an interval, as in `interval '5 minutes'`"), "{interval}");
+    compile("ts - ts > interval '5 minutes'", &schema(), "out").unwrap();
+    assert!(refused("s = 1").ends_with("name a field of the struct, as in `….a`"));
+    assert!(refused("tags = 1").ends_with("an array has no single value, and its items can't be picked yet"));
+}
+
+#[test]
+fn methods_are_told_as_functions_and_operators() {
+    check_advice(&[
+        ("city.isNull()", "city is null"),
+        ("city.isNotNull()", "city is not null"),
+        ("s.inner.b.isNull()", "s.inner.b is null"),
+        ("city.upper()", "upper(city)"),
+        ("city.toUpperCase()", "upper(city)"),
+        ("city.startsWith('P')", "starts_with(city, 'P')"),
+        ("city.contains('a')", "contains(city, 'a')"),
+        ("city.isin('a', 'b')", "city in ('a', 'b')"),
+        ("price.between(1, 2)", "price between 1 and 2"),
+        ("price.cast('decimal(10,2)')", "cast(price as decimal(10,2))"),
+        ("price.alias('p')", "price"),
+        ("city.length()", "length(city)"),
+        ("trim(city).upper()", "upper(TRIM(city))"),
+        ("lower(city).initcap().toUpperCase()", "upper(initcap(lower(city)))"),
+        ("ts.hour()", "date_part('hour', ts)"),
+        ("Math.round(price)", "round(price)"),
+        ("F.upper(city)", "upper(city)"),
+        ("Math.max(price, 3)", "greatest(price, 3)"),
+        ("cast(price, 'decimal(10,2)')", "cast(price as decimal(10,2))"),
+        ("convert(price, 'int')", "cast(price as int)"),
+    ]);
+    assert_eq!(
+        refused("city.frobnicate()"),
+        "`city.frobnicate()` calls a method, and there are only functions, none of them `frobnicate`"
+    );
+    assert!(refused("F.col('price')").contains("write the name of the column alone"));
+    assert!(refused("upper(city).otherwise(2)").contains("write `case when … then … else … end`"));
+}
+
+#[test]
+fn every_method_is_told_as_what_can_be_written() {
+    for (method, template) in METHODS {
+        let sql = match *method {
+            "alias" | "cast" | "astype" => format!("city.{method}('string')"),
+            "between" | "replaceall" => format!("city.{method}('a', 'b')"),
+            "gettime" | "getfullyear" => format!("ts.{method}()"),
+            "tofixed" => format!("price.{method}(2)"),
+            _ if template.contains("$2") || template.contains("$*") => format!("city.{method}('a')"),
+            _ => format!("city.{method}()"),
+        };
+        let said = refused(&sql);
+        let (_, written) = said.rsplit_once(": write `").unwrap_or_else(|| panic!("{sql}: {said}"));
+        let written = written.trim_end_matches('`');
+        compile(written, &schema(), "out").unwrap_or_else(|e| panic!("{sql}: {written}: {e}"));
+    }
+}
+
+/// What is left of a value in a document when YAML has taken off its quotes.
+fn without_yamls_quotes(written: &str) -> String {
+    if let Some(inner) = written.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        return inner.replace("''", "'");
+    }
+    let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inner.map_or_else(|| written.to_owned(), |inner| inner.replace("\\\"", "\"").replace("\\\\", "\\"))
+}
+
+#[test]
+fn advice_about_a_whole_expression_has_the_quotes_that_yaml_takes_off() {
+    let named = |name: &str| Column { name: name.into(), data_type: DataType::Int, nullable: true }.to_field();
+    let schema: SchemaRef = Arc::new(Schema::new(["interval", "price"].map(named).to_vec()));
+    for (sql, written) in [
+        ("interval", r#"'"interval"'"#),
+        ("interval > 3", r#"'"interval" > 3'"#),
+        ("interval > 3 or 'a' = 'b'", r#"'"interval" > 3 or ''a'' = ''b'''"#),
+        ("price + interval", r#"price + "interval""#),
+        ("France", r#""'France'""#),
+        (r#""France""#, r#""'France'""#),
+        ("New York", r#""'New York'""#),
+    ] {
+        let said = compile(sql, &schema, "out").unwrap_err().to_string();
+        assert!(said.contains(&format!("`{written}`")), "{sql}: {said}");
+        let expression = without_yamls_quotes(written);
+        compile(&expression, &schema, "out").unwrap_or_else(|e| panic!("{sql}: {expression}: {e}"));
+    }
+    // Within an expression, YAML leaves quotes alone.
+    for (sql, text) in [("price > France", "'France'"), (r#"price > "it's""#, "'it''s'")] {
+        let said = compile(sql, &schema, "out").unwrap_err().to_string();
+        assert!(said.contains(&format!("`{text}`")), "{sql}: {said}");
+    }
+    // Quotes do not mend an expression that is wrong elsewhere.
+    for sql in ["interval >", "price + interval 5 min"] {
+        let said = compile(sql, &schema, "out").unwrap_err().to_string();
+        assert!(!said.contains("double quotes"), "{sql}: {said}");
+    }
+}

@@ -1,0 +1,69 @@
+//! Brokers that do not let a client in: what librdkafka's texts mean, and what to do about it.
+
+const UNVERIFIED: &str = "certificate verify failed";
+
+/// A text of librdkafka, and what to do about it.
+struct Known {
+    says: &'static str,
+    then: &'static str,
+    /// Whether a broker surely refuses this client, so that a longer wait alone mends nothing.
+    is_final: bool,
+}
+
+/// The first that fits counts.
+const KNOWN: [Known; 7] = [
+    Known {
+        says: "SASL authentication error",
+        then: "the broker does not accept this user; see the user, the password and the mechanism in the connection's \
+               `sasl`, and the Secret that they are from",
+        is_final: true,
+    },
+    Known {
+        says: "mechanism handshake failed",
+        then: "write one of the broker's mechanisms as `sasl.mechanism`",
+        is_final: true,
+    },
+    Known {
+        says: UNVERIFIED,
+        then: "the broker's certificate is not trusted; write the authority that signed it as `tls.caSecretRef` in the \
+               connection",
+        is_final: true,
+    },
+    Known {
+        says: "SSL alert number",
+        then: "the broker asks for a client's certificate that it trusts; write `tls.clientSecretRef` in the connection, \
+               with a certificate from an authority that the broker knows",
+        is_final: true,
+    },
+    Known { says: "wrong version number", then: NO_TLS, is_final: false },
+    // A broker that is about to end hangs up too.
+    Known { says: "connecting to a PLAINTEXT broker listener", then: NO_TLS, is_final: false },
+    Known { says: "SSL connection closed by peer", then: NO_TLS, is_final: false },
+];
+
+const NO_TLS: &str =
+    "the broker speaks no TLS at this address; write the address of its TLS listener, or leave out `tls`";
+
+/// Whether this is a refusal, which a longer wait alone does not mend.
+pub(super) fn is_one(reason: &str) -> bool {
+    known(reason).is_some_and(|known| known.is_final)
+}
+
+/// Whether the client refuses the broker's certificate.
+pub(super) fn is_of_certificate(reason: &str) -> bool {
+    reason.contains(UNVERIFIED)
+}
+
+/// What to do about it.
+pub(super) fn remedy(reason: &str) -> Option<&'static str> {
+    known(reason).map(|known| known.then)
+}
+
+/// librdkafka's text, after what to do about it if that is known.
+pub fn explained(reason: &str) -> String {
+    remedy(reason).map_or_else(|| reason.to_owned(), |remedy| format!("{remedy} ({reason})"))
+}
+
+fn known(reason: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| reason.contains(known.says))
+}

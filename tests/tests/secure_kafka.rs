@@ -1,0 +1,260 @@
+//! Brokers that speak TLS and ask who comes: each way in that there is, and each in which it fails.
+
+use std::sync::OnceLock;
+
+use serde_json::{Value as Json, json};
+use weir_tests::certificates::Authority;
+use weir_tests::engine::{self, CONFIG, OK, RETRY_EXHAUSTED, Start};
+use weir_tests::oracle::Pipeline;
+use weir_tests::oracle::pipeline::Site;
+use weir_tests::rides::Rides;
+use weir_tests::rig::{GIVES_UP_AFTER, RUN_LIMIT, Rig, Store};
+use weir_tests::services::secure_kafka::{Door, PASSWORD, STRANGER, SecureKafka, USER};
+use weir_tests::skip::Missing;
+use weir_tests::token_server::TokenServer;
+use weir_tests::{or_skip, table};
+
+const RECORDS: u64 = 600;
+/// How much later the rides of the next batch are.
+const LATER_US: i64 = 1_000_000_000;
+const CLIENT: (&str, &str) = ("weir", "secret of the client");
+
+fn shared() -> Result<&'static SecureKafka, Missing> {
+    static SHARED: OnceLock<Result<SecureKafka, Missing>> = OnceLock::new();
+    SHARED.get_or_init(SecureKafka::start).as_ref().map_err(Clone::clone)
+}
+
+/// A pipeline whose topic is readable for [`USER`], with the Secrets of all tests.
+struct Secured<'a> {
+    kafka: &'a SecureKafka,
+    rig: Rig,
+    rides: Rides,
+    batches: i64,
+}
+
+impl<'a> Secured<'a> {
+    fn new(kafka: &'a SecureKafka) -> Self {
+        let rides = Rides { partitions: 2, ..Rides::new(usize::try_from(RECORDS).unwrap()) };
+        let rig = Rig::new(Pipeline::rides(), &kafka.kafka, Store::Local, 2, &rides.records());
+        kafka.kafka.allow(USER, &rig.site.topic, &rig.site.topic);
+        let of = Self { kafka, rig, rides, batches: 1 };
+        of.write("ca", &[("ca.crt", &kafka.authority.pem())]);
+        of.write("wrong-ca", &[("ca.crt", &Authority::new("somebody else").pem())]);
+        of.write("user", &[("username", USER), ("password", PASSWORD), ("wrong", "not the password")]);
+        let client = kafka.authority.client(USER);
+        of.write("client", &[("tls.crt", &client.chain), ("tls.key", &client.key)]);
+        let foreign = Authority::new("somebody else").client(USER);
+        of.write("foreign-client", &[("tls.crt", &foreign.chain), ("tls.key", &foreign.key)]);
+        of.write("oauth", &[("secret", CLIENT.1), ("wrong", "no secret")]);
+        of
+    }
+
+    fn write(&self, name: &str, entries: &[(&str, &str)]) {
+        engine::write_secret(&self.rig.start().folder, name, entries);
+    }
+
+    /// A run by a listener, with these fields in the connection's `kafka`.
+    fn start(&self, door: Door, kafka: &Json, trigger: &str) -> Start {
+        let trigger = json!({"type": trigger});
+        let site = Site { bootstrap: self.kafka.address(door), trigger, ..self.rig.site.clone() };
+        let mut document = self.rig.document(&site);
+        let connection = document["spec"]["connections"][0]["kafka"].as_object_mut().unwrap();
+        connection.extend(kafka.as_object().unwrap().clone());
+        // The user may publish the offsets of the group that has the topic's name.
+        document["spec"]["sources"][0]["kafka"]["groupId"] = json!(self.rig.site.topic);
+        Start { document: document.into(), ..self.rig.start() }
+    }
+
+    /// Produces more and reads it all by this listener.
+    fn reads(&mut self, door: Door, kafka: &Json) {
+        let exit = self.start(door, kafka, "AvailableNow").run(RUN_LIMIT);
+        exit.expect(OK);
+        assert!(exit.figure("records_read") >= RECORDS, "{door:?} {kafka}: {}", exit.stderr);
+        assert!(!exit.stderr.contains("WARN"), "{door:?} {kafka}: {}", exit.stderr);
+        self.produce_more();
+    }
+
+    fn produce_more(&mut self) {
+        self.rig.produce(&self.rides.clone().starting(self.batches * LATER_US).records());
+        self.batches += 1;
+    }
+
+    /// A run by this listener ends with this code and a message that has all of these parts.
+    fn refuses(&self, door: Door, kafka: &Json, code: i32, says: &[&str]) {
+        let exit = self.start(door, kafka, "AvailableNow").give_up_after(GIVES_UP_AFTER).run(RUN_LIMIT);
+        eprintln!("{door:?} {kafka}:\n  {}", exit.stderr.lines().last().unwrap_or_default());
+        exit.expect(code);
+        for part in says {
+            assert!(exit.stderr.contains(part), "{door:?} {kafka}: `{part}` should be in {}", exit.stderr);
+        }
+    }
+}
+
+fn tls() -> Json {
+    json!({"caSecretRef": {"name": "ca", "key": "ca.crt"}})
+}
+
+fn sasl(mechanism: &str, password: &str) -> Json {
+    json!({
+        "mechanism": mechanism,
+        "username": {"secretRef": {"name": "user", "key": "username"}},
+        "passwordSecretRef": {"name": "user", "key": password},
+    })
+}
+
+#[test]
+fn each_way_in_reads_everything_once() {
+    let kafka = or_skip!(shared());
+    or_skip!(table::readers());
+    let mut secured = Secured::new(kafka);
+    let tokens = TokenServer::start(&kafka.authority.server(), CLIENT, USER);
+    for mechanism in ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] {
+        secured.reads(Door::User, &json!({"tls": tls(), "sasl": sasl(mechanism, "password")}));
+    }
+    let mut named = sasl("SCRAM-SHA-512", "password");
+    named["username"] = json!({"value": USER});
+    secured.reads(Door::User, &json!({"tls": tls(), "sasl": named}));
+    secured.reads(Door::User, &json!({"tls": tls(), "sasl": oauth(&tokens, "secret")}));
+    let client = json!({"caSecretRef": {"name": "ca", "key": "ca.crt"}, "clientSecretRef": {"name": "client"}});
+    secured.reads(Door::Mutual, &json!({"tls": client}));
+    // Whoever comes without a user is ANONYMOUS, who may do everything on this broker.
+    secured.reads(Door::Tls, &json!({"tls": tls()}));
+    secured.rig.finish();
+    secured.rig.assert_right();
+}
+
+fn oauth(tokens: &TokenServer, secret: &str) -> Json {
+    json!({
+        "mechanism": "OAUTHBEARER",
+        "oauth": {
+            "tokenEndpoint": tokens.endpoint(),
+            "clientId": CLIENT.0,
+            "clientSecretRef": {"name": "oauth", "key": secret},
+        },
+    })
+}
+
+#[test]
+fn each_refusal_is_one_sentence_with_the_cause_and_the_address() {
+    let kafka = or_skip!(shared());
+    let secured = Secured::new(kafka);
+    let tokens = TokenServer::start(&kafka.authority.server(), CLIENT, USER);
+    let scram = || sasl("SCRAM-SHA-512", "password");
+    let at = |door| format!("{} (from bootstrapServers)", kafka.address(door));
+    let user = at(Door::User);
+
+    let wrong_password = json!({"tls": tls(), "sasl": sasl("SCRAM-SHA-512", "wrong")});
+    secured.refuses(Door::User, &wrong_password, CONFIG, &[&user, "does not accept this user"]);
+    let wrong_plain = json!({"tls": tls(), "sasl": sasl("PLAIN", "wrong")});
+    secured.refuses(Door::User, &wrong_plain, CONFIG, &[&user, "does not accept this user"]);
+
+    let wrong_ca = json!({"tls": {"caSecretRef": {"name": "wrong-ca", "key": "ca.crt"}}, "sasl": scram()});
+    secured.refuses(Door::User, &wrong_ca, CONFIG, &[&user, "`tls.caSecretRef`"]);
+    secured.refuses(Door::User, &json!({"tls": {}, "sasl": scram()}), CONFIG, &[&user, "`tls.caSecretRef`"]);
+    let right = json!({"tls": tls(), "sasl": scram()});
+    secured.refuses(Door::Expired, &right, CONFIG, &[&at(Door::Expired), "expired"]);
+    secured.refuses(Door::Elsewhere, &right, CONFIG, &[&at(Door::Elsewhere), "elsewhere.example"]);
+
+    secured.refuses(Door::Mutual, &json!({"tls": tls()}), CONFIG, &[&at(Door::Mutual), "`tls.clientSecretRef`"]);
+    let foreign =
+        json!({"caSecretRef": {"name": "ca", "key": "ca.crt"}, "clientSecretRef": {"name": "foreign-client"}});
+    secured.refuses(
+        Door::Mutual,
+        &json!({"tls": foreign}),
+        CONFIG,
+        &[&at(Door::Mutual), "a client's certificate that it trusts"],
+    );
+
+    secured.refuses(Door::User, &json!({}), CONFIG, &[&user, "`tls: {}`"]);
+    let plain = kafka.kafka.bootstrap();
+    let to_plain = json!({"tls": tls(), "bootstrapServers": plain});
+    secured.refuses(Door::User, &to_plain, RETRY_EXHAUSTED, &[&plain, "speaks no TLS"]);
+    secured.refuses(Door::User, &json!({"tls": tls()}), RETRY_EXHAUSTED, &["Kafka", "`sasl`"]);
+
+    let mut stranger = scram();
+    stranger["username"] = json!({"value": STRANGER});
+    let topic = secured.rig.site.topic.clone();
+    let forbidden = json!({"tls": tls(), "sasl": stranger});
+    secured.refuses(Door::User, &forbidden, CONFIG, &["does not let this user read topic", &topic]);
+
+    secured.refuses(
+        Door::Astray,
+        &right,
+        RETRY_EXHAUSTED,
+        &["(advertised by broker 1 on the listener of", "Connect to"],
+    );
+
+    let bad_client = json!({"tls": tls(), "sasl": oauth(&tokens, "wrong")});
+    secured.refuses(Door::User, &bad_client, CONFIG, &[&tokens.endpoint(), "invalid_client", "`oauth`"]);
+    let missing = json!({"tls": {"caSecretRef": {"name": "nowhere", "key": "ca.crt"}}});
+    secured.refuses(Door::Tls, &missing, CONFIG, &["the Secret `nowhere` has no key `ca.crt`"]);
+    let no_pem = json!({"tls": {"caSecretRef": {"name": "user", "key": "username"}}});
+    secured.refuses(Door::Tls, &no_pem, CONFIG, &["-----BEGIN CERTIFICATE-----"]);
+}
+
+/// The pipeline does not need the group's offsets, so a missing right on the group only makes them stale.
+#[test]
+fn a_group_that_the_user_may_not_write_is_a_warning() {
+    let kafka = or_skip!(shared());
+    or_skip!(table::readers());
+    let secured = Secured::new(kafka);
+    let connection = json!({"tls": tls(), "sasl": sasl("SCRAM-SHA-512", "password")});
+    let mut start = secured.start(Door::User, &connection, "AvailableNow");
+    if let engine::Document::Json(document) = &mut start.document {
+        document["spec"]["sources"][0]["kafka"]["groupId"] = json!("a-group-of-others");
+    }
+    let exit = start.run(RUN_LIMIT);
+    exit.expect(OK);
+    assert!(exit.stderr.contains("the consumer group's offsets were not published"), "{}", exit.stderr);
+    secured.rig.assert_right();
+}
+
+#[test]
+fn new_passwords_and_certificates_are_taken_up_while_the_pipeline_runs() {
+    let kafka = or_skip!(SecureKafka::start());
+    or_skip!(table::readers());
+    let mut secured = Secured::new(&kafka);
+    let connection = json!({"tls": tls(), "sasl": sasl("SCRAM-SHA-512", "password")});
+    let mut run = secured.start(Door::User, &connection, "AsSoonAsPossible").spawn();
+    run.wait_for_records(RECORDS, RUN_LIMIT);
+
+    kafka.kafka.set_password(USER, "another password");
+    secured.write("user", &[("password", "another password")]);
+    run.wait_for_words("new certificates or passwords", RUN_LIMIT);
+    // A broker that starts again has all clients come in anew.
+    kafka.kafka.kill();
+    kafka.kafka.restart();
+    secured.produce_more();
+    run.wait_for_records(2 * RECORDS, RUN_LIMIT);
+    run.terminate();
+    let exit = run.wait(RUN_LIMIT);
+    exit.expect(OK);
+    let exit = secured.start(Door::User, &connection, "AvailableNow").run(RUN_LIMIT);
+    exit.expect(OK);
+    secured.rig.assert_right();
+}
+
+#[test]
+fn tokens_are_replaced_before_they_expire() {
+    let kafka = or_skip!(shared());
+    or_skip!(table::readers());
+    let mut secured = Secured::new(kafka);
+    let tokens = TokenServer::start(&kafka.authority.server(), CLIENT, USER);
+    tokens.tokens_live(6);
+    let connection = json!({"tls": tls(), "sasl": oauth(&tokens, "secret")});
+    let mut run = secured.start(Door::User, &connection, "AsSoonAsPossible").spawn();
+    run.wait_for_records(RECORDS, RUN_LIMIT);
+    tokens.set_secret("another secret");
+    secured.write("oauth", &[("secret", "another secret")]);
+    let before = tokens.given();
+    weir_tests::deadline::until("three more tokens are there", RUN_LIMIT, || {
+        (tokens.given() >= before + 3).then_some(())
+    });
+    secured.produce_more();
+    run.wait_for_records(2 * RECORDS, RUN_LIMIT);
+    run.terminate();
+    run.wait(RUN_LIMIT).expect(OK);
+    let exit = secured.start(Door::User, &connection, "AvailableNow").run(RUN_LIMIT);
+    exit.expect(OK);
+    secured.rig.assert_right();
+}
