@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn any_other_error_leaves_open_whether_it_was_done() {
         let slow = Error::Generic { store: "S3", source: "503: <Code>SlowDown</Code>".into() };
-        assert_eq!(sorted(slow), Ok(Outcome::Unknown("create epochs/1 in s3://lake/c: 503: (SlowDown)".into())));
+        assert_eq!(sorted(slow), Ok(Outcome::Unknown("create epochs/1 in s3://lake/c: 503 (SlowDown)".into())));
         assert_eq!(sorted(Error::AlreadyExists { path: "x".into(), source: "409".into() }), Ok(Outcome::AlreadyExists));
         assert_eq!(sorted(Error::NotFound { path: "x".into(), source: "404".into() }), Ok(Outcome::NotFound));
     }

@@ -63,7 +63,16 @@ impl S3 {
 
     /// Adds a user who may do everything.
     pub fn add_user(&self, access_key: &str, secret_key: &str) {
-        self.users(&["create-user", "--access", access_key, "--secret", secret_key, "--role", "admin"]);
+        self.create_user(access_key, secret_key, "admin");
+    }
+
+    /// Adds a user who may do nothing in the buckets of others.
+    pub fn add_guest(&self, access_key: &str, secret_key: &str) {
+        self.create_user(access_key, secret_key, "user");
+    }
+
+    fn create_user(&self, access_key: &str, secret_key: &str, role: &str) {
+        self.users(&["create-user", "--access", access_key, "--secret", secret_key, "--role", role]);
     }
 
     /// Removes a user, whose keys are refused from then on.

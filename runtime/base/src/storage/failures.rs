@@ -38,39 +38,47 @@ fn sort(error: &Error, access: &Access) -> Failure {
     if let Some(refusal) = certificates::refusal(error, endpoint, ca.as_ref()) {
         return Failure::config(refusal);
     }
-    let kms_key = kms_key(encryption.as_ref());
+    let refused = |why: String| format!("the bucket `{bucket}` can't be used: {why}");
+    if let Some(kms) = KmsRefusal::of(code, &text) {
+        let key = kms_key(encryption.as_ref());
+        return Failure::config(match kms {
+            KmsRefusal::CantUse(code) => format!(
+                "{endpoint} can't use {key} to encrypt the bucket `{bucket}` ({code}); enable that key, or name \
+                 another one in s3.encryption.keyId"
+            ),
+            KmsRefusal::Denied(right) => format!(
+                "{endpoint} does not let {credentials} use {key}, which encrypts the bucket `{bucket}` ({right}); \
+                 allow kms:GenerateDataKey and kms:Decrypt on that key"
+            ),
+        });
+    }
     match (code, error) {
         (Some("NoSuchBucket"), _) => {
             Failure::config(format!("the bucket `{bucket}` does not exist at {endpoint}; create it or correct the URI"))
         }
         // versitygw answers with the second code, and with status 404.
-        (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => Failure::config(format!(
-            "{endpoint} does not know the access key of {credentials}: put keys there that the store knows"
-        )),
-        (Some("SignatureDoesNotMatch"), _) => Failure::config(format!(
-            "{endpoint} refused the secret key of {credentials}: put the one there that belongs to the access key"
-        )),
-        (Some("InvalidToken"), _) => Failure::config(format!(
-            "{endpoint} refused the session token of {credentials}: put the one there that belongs to the access key"
-        )),
-        (Some("ExpiredToken"), _) => Failure::retry(format!(
-            "{endpoint} refused the session token of {credentials}, which has expired: put new keys there"
-        )),
-        (Some("RequestTimeTooSkewed"), _) => Failure::retry(format!(
-            "{endpoint} refused a request because this machine's clock is wrong, or its own: set the clock right"
-        )),
+        (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => Failure::config(refused(format!(
+            "{endpoint} does not know the access key of {credentials}; put keys there that it knows"
+        ))),
+        (Some("SignatureDoesNotMatch"), _) => Failure::config(refused(format!(
+            "{endpoint} refused the secret key of {credentials}; put the one there that belongs to the access key"
+        ))),
+        (Some("InvalidToken"), _) => Failure::config(refused(format!(
+            "{endpoint} refused the session token of {credentials}; put the one there that belongs to the access key"
+        ))),
+        (Some("ExpiredToken"), _) => Failure::retry(refused(format!(
+            "the session token of {credentials} has expired, says {endpoint}; put new keys there"
+        ))),
+        (Some("RequestTimeTooSkewed"), _) => Failure::retry(refused(format!(
+            "the clocks of this machine and of {endpoint} are too far apart; set the one right that is wrong"
+        ))),
         (Some("PermanentRedirect" | "AuthorizationHeaderMalformed"), _) => other_region(bucket),
         _ if text.contains("redirect without LOCATION") => other_region(bucket),
-        (Some(code), _) if is_of_kms(code) => Failure::config(format!(
-            "{endpoint} can't encrypt with {} ({code}): name a key in s3.encryption.keyId that it can use",
-            kms_key.as_deref().unwrap_or("a key")
-        )),
         (_, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) => {
             let code = code.unwrap_or("403");
-            let and_the_key = kms_key.map(|key| format!(", and using {key}")).unwrap_or_default();
             Failure::config(format!(
                 "{endpoint} denied access to the bucket `{bucket}` ({code}): {credentials} was used; reading, writing, \
-                 listing and deleting must be allowed to it{and_the_key}"
+                 listing and deleting must be allowed to it"
             ))
         }
         (_, Error::NotImplemented { operation, .. }) => {
@@ -112,7 +120,7 @@ pub fn is_refusal(error: &Error) -> bool {
     let text = error.to_string();
     let by_key = || {
         s3_code(&text).is_some_and(|code| {
-            is_of_kms(code)
+            KmsRefusal::of(Some(code), &text).is_some()
                 || ["InvalidAccessKeyId", "XAdminUserNotFound", "SignatureDoesNotMatch", "InvalidToken"].contains(&code)
         })
     };
@@ -185,17 +193,31 @@ pub fn innermost(error: &Error) -> String {
     brief(&cause.to_string())
 }
 
-/// Whether the key management service refused to encrypt, as in `KMS.DisabledException`.
-fn is_of_kms(code: &str) -> bool {
-    code.starts_with("KMS.")
+/// What the key management service refused to the store.
+enum KmsRefusal<'a> {
+    /// The key is not there, disabled or of another kind; the code, as in `KMS.DisabledException`.
+    CantUse(&'a str),
+    /// This user may not use the key; the right that is missing, as in `kms:GenerateDataKey`.
+    Denied(&'a str),
+}
+
+impl<'a> KmsRefusal<'a> {
+    fn of(code: Option<&'a str>, text: &'a str) -> Option<Self> {
+        let code = code?;
+        if code.starts_with("KMS.") {
+            return Some(Self::CantUse(code));
+        }
+        // "User: … is not authorized to perform: kms:GenerateDataKey on resource: …"
+        let (_, right) = text.split_once("perform: ").filter(|_| code == "AccessDenied")?;
+        right.split_whitespace().next().filter(|right| right.starts_with("kms:")).map(Self::Denied)
+    }
 }
 
 /// The key that the document names for encryption, for messages.
-fn kms_key(encryption: Option<&S3Encryption>) -> Option<String> {
-    match encryption? {
-        S3Encryption::SseS3 => None,
-        S3Encryption::SseKms { key_id: Some(id) } => Some(format!("the key {}", quoted(id))),
-        S3Encryption::SseKms { key_id: None } => Some("the bucket's key".to_owned()),
+fn kms_key(encryption: Option<&S3Encryption>) -> String {
+    match encryption {
+        Some(S3Encryption::SseKms { key_id: Some(id) }) => format!("the key {}", quoted(id)),
+        Some(S3Encryption::SseKms { key_id: None } | S3Encryption::SseS3) | None => "the bucket's key".to_owned(),
     }
 }
 
@@ -228,8 +250,13 @@ mod tests {
     }
 
     fn answer(status: u16, code: &str) -> Error {
+        answer_saying(status, code, "")
+    }
+
+    fn answer_saying(status: u16, code: &str, message: &str) -> Error {
         let text = format!(
-            "Server returned non-2xx status code: {status} X: <?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>"
+            "Server returned non-2xx status code: {status} X: <?xml version=\"1.0\"?><Error><Code>{code}</Code>\
+             <Message>{message}</Message></Error>"
         );
         match status {
             403 => Error::PermissionDenied { path: "p".into(), source: text.into() },
@@ -240,88 +267,123 @@ mod tests {
 
     #[test]
     fn answers_of_s3_are_sorted_by_remedy() {
+        let refused = |why: &str| format!("the bucket `lake` can't be used: {why}");
         for (status, code, remedy, says) in [
             (
                 404,
                 "NoSuchBucket",
                 Remedy::Config,
-                "the bucket `lake` does not exist at http://s3:9000; create it or correct the URI",
+                "the bucket `lake` does not exist at http://s3:9000; create it or correct the URI".into(),
             ),
             (
                 403,
                 "InvalidAccessKeyId",
                 Remedy::Config,
-                "http://s3:9000 does not know the access key of the Secret `lake`: put keys there that the store knows",
+                refused("http://s3:9000 does not know the access key of the Secret `lake`; put keys there that it knows"),
             ),
             (
                 403,
                 "SignatureDoesNotMatch",
                 Remedy::Config,
-                "http://s3:9000 refused the secret key of the Secret `lake`: put the one there that belongs to the \
-                 access key",
+                refused(
+                    "http://s3:9000 refused the secret key of the Secret `lake`; put the one there that belongs to the \
+                     access key",
+                ),
             ),
             (
                 400,
                 "InvalidToken",
                 Remedy::Config,
-                "http://s3:9000 refused the session token of the Secret `lake`: put the one there that belongs to the \
-                 access key",
+                refused(
+                    "http://s3:9000 refused the session token of the Secret `lake`; put the one there that belongs to \
+                     the access key",
+                ),
             ),
             (
                 400,
                 "ExpiredToken",
                 Remedy::Retry,
-                "http://s3:9000 refused the session token of the Secret `lake`, which has expired: put new keys there",
+                refused(
+                    "the session token of the Secret `lake` has expired, says http://s3:9000; put new keys there",
+                ),
             ),
             (
                 403,
                 "RequestTimeTooSkewed",
                 Remedy::Retry,
-                "http://s3:9000 refused a request because this machine's clock is wrong, or its own: set the clock \
-                 right",
+                refused(
+                    "the clocks of this machine and of http://s3:9000 are too far apart; set the one right that is \
+                     wrong",
+                ),
             ),
-            (301, "PermanentRedirect", Remedy::Config, "the bucket `lake` is in another region; correct the region"),
             (
-                400,
-                "KMS.NotFoundException",
+                301,
+                "PermanentRedirect",
                 Remedy::Config,
-                "http://s3:9000 can't encrypt with a key (KMS.NotFoundException): name a key in s3.encryption.keyId \
-                 that it can use",
+                "the bucket `lake` is in another region; correct the region".into(),
             ),
             (
                 403,
                 "AccessDenied",
                 Remedy::Config,
                 "http://s3:9000 denied access to the bucket `lake` (AccessDenied): the Secret `lake` was used; reading, \
-                 writing, listing and deleting must be allowed to it",
+                 writing, listing and deleting must be allowed to it"
+                    .into(),
             ),
             (
                 503,
                 "SlowDown",
                 Remedy::Retry,
                 "the bucket `lake` at http://s3:9000 can't be used now: Server returned non-2xx status code: 503 X \
-                 (SlowDown)",
+                 (SlowDown)"
+                    .into(),
             ),
         ] {
-            assert_eq!(sort(&answer(status, code), &s3()), Failure { remedy, message: says.into() });
+            assert_eq!(sort(&answer(status, code), &s3()), Failure { remedy, message: says });
         }
     }
 
     #[test]
-    fn a_refusal_names_the_key_that_the_document_wants() {
-        for (key_id, named) in [(Some("k".to_owned()), "the key `k`"), (None, "the bucket's key")] {
+    fn a_server_without_a_key_management_service_says_it_in_its_own_words() {
+        let error = answer_saying(501, "NotImplemented", "Server side encryption specified but KMS is not configured");
+        let says = "http://s3:9000 can't do what is needed: Server side encryption specified but KMS is not configured";
+        assert_eq!(sort(&error, &s3()), Failure::config(says));
+    }
+
+    #[test]
+    fn the_refusal_of_a_key_names_it_and_the_bucket() {
+        let by_name = S3Encryption::SseKms { key_id: Some("k".to_owned()) };
+        for (encryption, named) in [
+            (Some(by_name), "the key `k`"),
+            (Some(S3Encryption::SseKms { key_id: None }), "the bucket's key"),
+            (None, "the bucket's key"),
+        ] {
             let Access::S3 { bucket, endpoint, credentials, ca, .. } = s3() else { unreachable!() };
-            let encryption = Some(S3Encryption::SseKms { key_id });
             let access = Access::S3 { bucket, endpoint, credentials, ca, encryption };
-            let says = format!(
-                "http://s3:9000 can't encrypt with {named} (KMS.DisabledException): name a key in s3.encryption.keyId \
-                 that it can use"
-            );
-            let disabled = answer(400, "KMS.DisabledException");
-            assert_eq!(sort(&disabled, &access), Failure::config(says));
-            assert!(is_refusal(&disabled));
-            let denied = sort(&answer(403, "AccessDenied"), &access).message;
-            assert!(denied.ends_with(&format!("must be allowed to it, and using {named}")), "{denied}");
+            for code in ["KMS.NotFoundException", "KMS.DisabledException"] {
+                let says = format!(
+                    "http://s3:9000 can't use {named} to encrypt the bucket `lake` ({code}); enable that key, or name \
+                     another one in s3.encryption.keyId"
+                );
+                assert_eq!(sort(&answer(400, code), &access), Failure::config(says));
+                assert!(is_refusal(&answer(400, code)));
+            }
+            for right in ["kms:GenerateDataKey", "kms:Decrypt"] {
+                let denied = answer_saying(
+                    403,
+                    "AccessDenied",
+                    &format!("User: arn:u is not authorized to perform: {right} on resource: arn:k because"),
+                );
+                let says = format!(
+                    "http://s3:9000 does not let the Secret `lake` use {named}, which encrypts the bucket `lake` \
+                     ({right}); allow kms:GenerateDataKey and kms:Decrypt on that key"
+                );
+                assert_eq!(sort(&denied, &access), Failure::config(says));
+                assert!(is_refusal(&denied));
+            }
+            let other = "User: arn:u is not authorized to perform: s3:PutObject on resource: arn:o";
+            let denied = sort(&answer_saying(403, "AccessDenied", other), &access).message;
+            assert!(denied.starts_with("http://s3:9000 denied access to the bucket `lake`"), "{denied}");
         }
     }
 
@@ -333,6 +395,11 @@ mod tests {
         assert!(
             ![answer(404, "NoSuchBucket"), answer(404, "NoSuchKey"), answer(503, "SlowDown")].iter().any(is_refusal)
         );
+        // The second one is the answer to a HEAD request.
+        let without_body = Error::NotFound { path: "p".into(), source: "404 Not Found".into() };
+        assert!([answer(404, "NoSuchKey"), without_body].iter().all(is_missing_object));
+        let others = [answer(404, "NoSuchBucket"), answer(404, "XAdminUserNotFound"), answer(403, "NoSuchKey")];
+        assert!(!others.iter().any(is_missing_object));
         let local =
             |kind: ErrorKind| Error::Generic { store: "LocalFileSystem", source: Box::new(std::io::Error::from(kind)) };
         assert!(is_refusal(&local(ErrorKind::ReadOnlyFilesystem)) && is_refusal(&local(ErrorKind::PermissionDenied)));

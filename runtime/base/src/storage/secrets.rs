@@ -72,3 +72,32 @@ impl Secrets {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::cell::Cell;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_whose_files_are_exchanged_while_they_are_read_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let secret = dir.path().join("lake");
+        std::fs::create_dir(&secret).unwrap();
+        symlink("..old", secret.join("..data")).unwrap();
+        let secrets = Secrets { dir: Some(dir.path().to_owned()) };
+        let reads = Cell::new(0);
+        let found = secrets.at_one_moment("lake", || {
+            reads.set(reads.get() + 1);
+            let found = std::fs::read_link(secret.join("..data")).unwrap();
+            if reads.get() == 1 {
+                symlink("..new", secret.join("..next")).unwrap();
+                std::fs::rename(secret.join("..next"), secret.join("..data")).unwrap();
+            }
+            Ok(found)
+        });
+        assert_eq!((found, reads.get()), (Ok(PathBuf::from("..new")), 2));
+    }
+}

@@ -25,8 +25,9 @@ fn unknown_topic_is_told_from_a_broker_that_is_away_also_if_it_answers_slowly() 
     partitions_of(&input, SOON).unwrap();
     // This is slower than the time that is left for the last request before the deadline.
     cluster.broker_round_trip_time(1, Duration::from_millis(300)).unwrap();
-    let failure = crate::kafka::ask::partition_count(&input.client(), "nowhere", Instant::now() + Duration::from_secs(2))
-        .unwrap_err();
+    let failure =
+        crate::kafka::ask::partition_count(&input.client(), "nowhere", Instant::now() + Duration::from_secs(2))
+            .unwrap_err();
     assert_eq!(failure.remedy, Remedy::Config, "{failure}");
 }
 
