@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+#[cfg(target_os = "linux")]
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -94,6 +96,14 @@ pub struct RunArgs {
     log_json: bool,
 }
 
+/// On Linux, a crash then leaves no core dump, and no other process of the same user can read this one's memory.
+fn forbid_core_dumps() {
+    #[cfg(target_os = "linux")]
+    if let Err(e) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!("a crash of this process may leave a core dump with passwords in it: {e}");
+    }
+}
+
 /// Parses a flag that takes whole seconds.
 ///
 /// # Errors
@@ -133,6 +143,10 @@ pub fn run(args: &RunArgs) -> ExitCode {
     };
     for notice in notices {
         tracing::warn!("{notice}");
+    }
+    if args.secrets.is_some() {
+        // What is in memory from here on has passwords and keys in it.
+        forbid_core_dumps();
     }
     let options = Options {
         secrets: Secrets { dir: args.secrets.clone() },

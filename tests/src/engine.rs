@@ -1,5 +1,6 @@
 //! The engine as users run it: the program `weir` as an operating-system process.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::Value as Json;
 
 use crate::deadline;
@@ -218,6 +219,34 @@ impl Engine {
     #[must_use]
     pub fn phase(&self) -> String {
         std::fs::read_to_string(self.folder.join("phase")).unwrap_or_default().trim().to_owned()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends SIGABRT to a process that may leave a core dump of any size, and returns the dump's file if there is one.
+    ///
+    /// # Panics
+    /// If the kernel gives dumps to a program, so that nothing can be said.
+    #[must_use]
+    pub fn abort_with_core(self) -> Option<PathBuf> {
+        let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+        assert!(!pattern.starts_with('|'), "core dumps go to {pattern}");
+        let pid = Pid::from_raw(i32::try_from(self.id()).unwrap());
+        prlimit(pid, Resource::Core, Rlimit { current: None, maximum: None }).unwrap();
+        let in_folder = std::fs::read_link(format!("/proc/{}/cwd", self.id())).unwrap();
+        let names = || std::fs::read_dir(&in_folder).unwrap().map(|f| f.unwrap().path()).collect::<BTreeSet<_>>();
+        let before = names();
+        self.process.signal(Signal::ABORT);
+        let exit = self.wait(KILLED_WITHIN);
+        assert_eq!(exit.signal, Some(Signal::ABORT.as_raw()));
+        names()
+            .difference(&before)
+            .find(|file| file.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"core")))
+            .cloned()
     }
 
     /// Sends SIGTERM: the process should finish the open epoch and exit with 0.

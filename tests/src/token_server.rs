@@ -31,6 +31,9 @@ struct Shared {
 }
 
 impl TokenServer {
+    /// `{"alg":"none"}` in base64, which every token begins with.
+    pub const TOKENS_BEGIN_WITH: &str = "eyJhbGciOiJub25lIn0.";
+
     /// Gives tokens for `user` to the client with this id and secret.
     #[must_use]
     pub fn start(certificate: &Certificate, client: (&str, &str), user: &str) -> Self {
@@ -136,11 +139,7 @@ impl Shared {
         let lives_s = self.lives_s.load(Ordering::Relaxed);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let claims = format!(r#"{{"sub":"{}","iat":{now},"exp":{}}}"#, self.user, now + lives_s);
-        let token = format!(
-            "{}.{}.",
-            BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#),
-            BASE64_URL_SAFE_NO_PAD.encode(claims)
-        );
+        let token = format!("{}{}.", TokenServer::TOKENS_BEGIN_WITH, BASE64_URL_SAFE_NO_PAD.encode(claims));
         ("200 OK", format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":{lives_s}}}"#))
     }
 }

@@ -1,7 +1,10 @@
 //! Brokers that speak TLS and ask who comes: each way in that there is, and each in which it fails.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
 use serde_json::{Value as Json, json};
 use weir_tests::certificates::Authority;
 use weir_tests::engine::{self, CONFIG, OK, RETRY_EXHAUSTED, Start};
@@ -9,10 +12,12 @@ use weir_tests::oracle::Pipeline;
 use weir_tests::oracle::pipeline::Site;
 use weir_tests::rides::Rides;
 use weir_tests::rig::{GIVES_UP_AFTER, RUN_LIMIT, Rig, Store};
+use weir_tests::services::ports;
+use weir_tests::services::s3::{self, S3};
 use weir_tests::services::secure_kafka::{Door, PASSWORD, STRANGER, SecureKafka, USER};
 use weir_tests::skip::Missing;
 use weir_tests::token_server::TokenServer;
-use weir_tests::{or_skip, table};
+use weir_tests::{or_skip, table, web};
 
 const RECORDS: u64 = 600;
 /// How much later the rides of the next batch are.
@@ -34,8 +39,12 @@ struct Secured<'a> {
 
 impl<'a> Secured<'a> {
     fn new(kafka: &'a SecureKafka) -> Self {
+        Self::writing_to(Store::Local, kafka)
+    }
+
+    fn writing_to(store: Store<'_>, kafka: &'a SecureKafka) -> Self {
         let rides = Rides { partitions: 2, ..Rides::new(usize::try_from(RECORDS).unwrap()) };
-        let rig = Rig::new(Pipeline::rides(), &kafka.kafka, Store::Local, 2, &rides.records());
+        let rig = Rig::new(Pipeline::rides(), &kafka.kafka, store, 2, &rides.records());
         kafka.kafka.allow(USER, &rig.site.topic, &rig.site.topic);
         let of = Self { kafka, rig, rides, batches: 1 };
         of.write("ca", &[("ca.crt", &kafka.authority.pem())]);
@@ -81,7 +90,9 @@ impl<'a> Secured<'a> {
 
     /// A run by this listener ends with this code and a message that has all of these parts.
     fn refuses(&self, door: Door, kafka: &Json, code: i32, says: &[&str]) {
-        let exit = self.start(door, kafka, "AvailableNow").give_up_after(GIVES_UP_AFTER).run(RUN_LIMIT);
+        // What is refused for good ends long before that.
+        let give_up_after = if code == RETRY_EXHAUSTED { GIVES_UP_AFTER } else { RUN_LIMIT };
+        let exit = self.start(door, kafka, "AvailableNow").give_up_after(give_up_after).run(RUN_LIMIT);
         eprintln!("{door:?} {kafka}:\n  {}", exit.stderr.lines().last().unwrap_or_default());
         exit.expect(code);
         for part in says {
@@ -257,4 +268,78 @@ fn tokens_are_replaced_before_they_expire() {
     let exit = secured.start(Door::User, &connection, "AvailableNow").run(RUN_LIMIT);
     exit.expect(OK);
     secured.rig.assert_right();
+}
+
+/// With all logs switched on, each credential that a run has, or is refused with, is looked for in everything that it
+/// emits: output, logs, reports, HTTP, what the kernel shows of the process, its table and checkpoint, a core dump.
+#[test]
+fn nothing_that_a_run_emits_has_a_credential_in_it() {
+    let kafka = or_skip!(shared());
+    let s3 = or_skip!(S3::start());
+    or_skip!(table::readers());
+    let mut secured = Secured::writing_to(Store::S3(&s3, None), kafka);
+    let tokens = TokenServer::start(&kafka.authority.server(), CLIENT, USER);
+    let client = kafka.authority.client(USER);
+    secured.write("client", &[("tls.crt", &client.chain), ("tls.key", &client.key)]);
+    let scram = |password| json!({"tls": tls(), "sasl": sasl("SCRAM-SHA-512", password)});
+    let mutual = json!({"tls": {"caSecretRef": tls()["caSecretRef"], "clientSecretRef": {"name": "client"}}});
+    let aloud = |start: Start| start.env("WEIR_LOG", "trace");
+
+    let address = format!("127.0.0.1:{}", ports::free());
+    let start = secured.start(Door::User, &scram("password"), "AsSoonAsPossible");
+    let mut run = aloud(start).arg("--http").arg(&address).spawn();
+    run.wait_for_records(RECORDS, RUN_LIMIT);
+    let of_process = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", run.id())).unwrap();
+    let mut emitted = vec![of_process("environ"), of_process("cmdline")];
+    for path in ["/", "/progress", "/metrics", "/healthz", "/readyz", "/nowhere"] {
+        emitted.push(web::get(&address, path).unwrap().body);
+    }
+    let core = run.abort_with_core();
+    assert_eq!(core, None, "the process should leave no core dump");
+
+    for (door, connection, code) in [
+        (Door::User, json!({"tls": tls(), "sasl": oauth(&tokens, "secret")}), OK),
+        (Door::User, json!({"tls": tls(), "sasl": sasl("PLAIN", "password")}), OK),
+        (Door::Mutual, mutual, OK),
+        (Door::User, scram("wrong"), CONFIG),
+        (Door::User, json!({"tls": tls(), "sasl": oauth(&tokens, "wrong")}), CONFIG),
+    ] {
+        let message = secured.rig.folder().join("termination-message");
+        let start = secured.start(door, &connection, "AvailableNow").arg("--termination-message");
+        aloud(start.arg(message.to_str().unwrap())).run(RUN_LIMIT).expect(code);
+        secured.produce_more();
+        emitted.push(std::fs::read_to_string(message).unwrap_or_default());
+    }
+    s3.restart_with_secret("another-secret-key");
+    let start = secured.start(Door::User, &scram("password"), "AvailableNow").give_up_after(GIVES_UP_AFTER);
+    aloud(start).run(RUN_LIMIT).expect(CONFIG);
+
+    emitted.extend(files_below(&secured.rig.folder().join("runs")));
+    emitted.extend(files_below(&secured.rig.table_folder()));
+    emitted.extend(files_below(&secured.rig.checkpoint_folder()));
+    assert!(emitted.len() > 30, "{} texts", emitted.len());
+    let key = client.key.lines().nth(1).unwrap();
+    let markers = [PASSWORD, "not the password", CLIENT.1, "no secret", s3::SECRET_KEY, key, "PRIVATE KEY"];
+    let encoded: Vec<String> = markers.iter().map(|marker| BASE64_STANDARD_NO_PAD.encode(marker)).collect();
+    let token = TokenServer::TOKENS_BEGIN_WITH.to_owned();
+    for marker in markers.into_iter().map(str::to_owned).chain(encoded).chain([token]) {
+        for text in &emitted {
+            let Some(at) = text.find(&marker) else { continue };
+            let around: String = text[..at].chars().rev().take(200).collect::<Vec<_>>().into_iter().rev().collect();
+            panic!("`{marker}` is in what the run has emitted, after: {around}");
+        }
+    }
+}
+
+/// The contents of all files in a folder and the folders in it.
+fn files_below(folder: &Path) -> Vec<String> {
+    let mut contents = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            contents.extend(files_below(&entry.path()));
+        } else {
+            contents.push(String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).into_owned());
+        }
+    }
+    contents
 }

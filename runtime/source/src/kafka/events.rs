@@ -32,8 +32,8 @@ const SERVE_EVERY: Duration = Duration::from_millis(100);
 /// The facility under which librdkafka logs errors that nobody takes as events.
 const LOGGED_ERROR: &str = "ERROR";
 
-/// How long brokers may refuse a new client before that counts: a user that was just created is not known to all brokers
-/// at once.
+/// How long brokers may refuse a new client before that counts: a user that was just created is not known to all
+/// brokers at once.
 const REFUSAL_STANDS_AFTER: Duration = Duration::from_secs(3);
 
 /// The facility under which librdkafka logs what happens to connections.
@@ -120,12 +120,26 @@ impl Events {
 
     /// Describes everything that is known about unreachable brokers.
     pub(super) fn unreachable(&self) -> Failure {
-        let failure = self.describe(&mut self.lock(), steady());
-        // librdkafka says nothing of a broker that hangs up, as one does that gets something other than TLS.
-        if !self.was_let_in.load(Ordering::Relaxed) && self.access.lacks_tls() {
+        let (failure, hang_up) = {
+            let mut state = self.lock();
+            let failure = self.describe(&mut state, steady());
+            (failure, state.faults.values().all(|(reason, _)| refusal::is_hanging_up(reason)))
+        };
+        if self.was_let_in.load(Ordering::Relaxed) {
+            return failure;
+        }
+        // librdkafka says little of a broker that hangs up, as one does that gets something other than TLS, or a
+        // request before it knows the user.
+        if self.access.lacks_tls() {
             return Failure::config(format!(
                 "{failure}; a broker speaks TLS at this address: write `tls: {{}}` in the connection, or the address of \
                  a listener without TLS"
+            ));
+        }
+        if hang_up && self.access.may_lack_user() {
+            return Failure::retry(format!(
+                "{failure}; somebody takes the connection at this address and hangs up: if the listener asks for a user, \
+                 write `sasl` in the connection"
             ));
         }
         failure

@@ -49,6 +49,12 @@ pub(super) fn is_one(reason: &str) -> bool {
     known(reason).is_some_and(|known| known.is_final)
 }
 
+/// Whether a broker ended the connection and did not say why.
+pub(super) fn is_hanging_up(reason: &str) -> bool {
+    remedy(reason).is_none()
+        && ["Disconnected", "Send failed", "Receive failed"].iter().any(|text| reason.starts_with(text))
+}
+
 /// Whether the client refuses the broker's certificate.
 pub(super) fn is_of_certificate(reason: &str) -> bool {
     reason.contains(UNVERIFIED)
@@ -66,4 +72,47 @@ pub fn explained(reason: &str) -> String {
 
 fn known(reason: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|known| reason.contains(known.says))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Texts of librdkafka 2.x with OpenSSL 3, from brokers of Kafka 4.
+    #[test]
+    fn each_text_has_its_remedy_and_only_a_refusal_is_final() {
+        for (text, part, is_final) in [
+            (
+                "SASL authentication error: Authentication failed: Invalid username or password",
+                "does not accept this user",
+                true,
+            ),
+            (
+                "SASL SCRAM-SHA-1 mechanism handshake failed: Broker: Unsupported SASL mechanism",
+                "`sasl.mechanism`",
+                true,
+            ),
+            ("SSL handshake failed: error:0A000086:SSL routines::certificate verify failed", "`tls.caSecretRef`", true),
+            (
+                "Receive failed: error:0A000412:SSL routines::sslv3 alert bad certificate: SSL alert number 42",
+                "`tls.clientSecretRef`",
+                true,
+            ),
+            ("SSL handshake failed: error:0A00010B:SSL routines::wrong version number", "speaks no TLS", false),
+            ("SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener?", "speaks no TLS", false),
+        ] {
+            assert!(explained(text).contains(part), "{}", explained(text));
+            assert_eq!(is_one(text), is_final, "{text}");
+        }
+        for (text, hangs_up) in [
+            ("Send failed: SSL transport error: Broken pipe", true),
+            ("Disconnected (after 5ms in state UP)", true),
+            ("Connect to ipv4#10.0.0.1:1 failed: Connection refused", false),
+            ("SASL authentication error: Authentication failed: Invalid username or password", false),
+        ] {
+            assert_eq!(is_hanging_up(text), hangs_up, "{text}");
+        }
+        let other = "Connect to ipv4#10.0.0.1:1 failed: Connection refused";
+        assert_eq!((explained(other), is_one(other)), (other.to_owned(), false));
+    }
 }

@@ -53,6 +53,15 @@ pub(super) fn is_there(address: &str) -> bool {
     error(address, Some("")).is_some()
 }
 
+/// Whether anybody takes a connection at `host:port`.
+pub(super) fn is_reached(address: &str) -> bool {
+    connect(address).is_some()
+}
+
+fn connect(address: &str) -> Option<TcpStream> {
+    TcpStream::connect_timeout(&address.to_socket_addrs().ok()?.next()?, DEADLINE).ok()
+}
+
 /// The host of this address, and why its certificate is not trusted.
 fn error(address: &str, trusted: Option<&str>) -> Option<(String, CertificateError)> {
     let host = address.rsplit_once(':')?.0.trim_matches(['[', ']']).to_owned();
@@ -68,7 +77,7 @@ fn error(address: &str, trusted: Option<&str>) -> Option<(String, CertificateErr
         .with_root_certificates(roots)
         .with_no_client_auth();
     let mut connection = ClientConnection::new(Arc::new(config), name).ok()?;
-    let mut stream = TcpStream::connect_timeout(&address.to_socket_addrs().ok()?.next()?, DEADLINE).ok()?;
+    let mut stream = connect(address)?;
     stream.set_read_timeout(Some(DEADLINE)).ok()?;
     stream.set_write_timeout(Some(DEADLINE)).ok()?;
     let error = connection.complete_io(&mut stream).err()?;

@@ -53,8 +53,8 @@ impl Access {
     /// within a deadline.
     ///
     /// # Errors
-    /// `Config` for a Secret that is not there or can't be used, and for a client that the authorization server refuses;
-    /// `Retry` if that server does not answer.
+    /// `Config` for a Secret that is not there or can't be used, and for a client that the authorization server
+    /// refuses; `Retry` if that server does not answer.
     pub fn configure(&mut self, config: &mut ClientConfig) -> Result<Mark> {
         for (name, value) in self.settings()? {
             config.set(name, value);
@@ -106,8 +106,16 @@ impl Access {
 
     /// Whether this client comes without TLS, and a broker that the document names speaks TLS.
     pub(super) fn lacks_tls(&self) -> bool {
-        let mut servers = self.connection.bootstrap_servers.split(',').map(str::trim);
-        self.connection.tls.is_none() && servers.any(certificate::is_there)
+        self.connection.tls.is_none() && self.servers().any(certificate::is_there)
+    }
+
+    /// Whether this client comes without a user, and somebody takes a connection where the document says.
+    pub(super) fn may_lack_user(&self) -> bool {
+        self.connection.sasl.is_none() && self.servers().any(certificate::is_reached)
+    }
+
+    fn servers(&self) -> impl Iterator<Item = &str> {
+        self.connection.bootstrap_servers.split(',').map(str::trim)
     }
 
     /// Names and defaults: librdkafka's CONFIGURATION.md.
@@ -158,7 +166,7 @@ impl Access {
                 }
                 settings.push(("ssl.ca.pem", certificates));
             }
-            // Looks where the systems keep their certificates, since a statically linked OpenSSL has a place of its own.
+            // Looks where systems keep their certificates, since a statically linked OpenSSL has a place of its own.
             None => settings.push(("ssl.ca.location", "probe".to_owned())),
         }
         if let Some(secret) = &tls.client_secret {

@@ -1,5 +1,5 @@
-//! Tokens for Amazon MSK with IAM: a signed address, which MSK's brokers take for fifteen minutes. Their form is that of
-//! aws-msk-iam-sasl-signer, which AWS publishes for other languages.
+//! Tokens for Amazon MSK with IAM: a signed address, which MSK's brokers take for fifteen minutes. Their form is that
+//! of aws-msk-iam-sasl-signer, which AWS publishes for other languages.
 
 use std::time::{Duration, SystemTime};
 
@@ -90,7 +90,47 @@ fn region_of(bootstrap_servers: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    /// What `SigV4QueryAuth` of botocore 1.43, which AWS' own signer for Python calls, makes of the same request, keys
+    /// and time.
+    const OF_BOTOCORE: [(Option<&str>, &str); 2] = [
+        (
+            None,
+            "https://kafka.eu-west-1.amazonaws.com/?Action=kafka-cluster%3AConnect&X-Amz-Algorithm=AWS4-HMAC-SHA256\
+             &X-Amz-Credential=AKIDEXAMPLE%2F20261130%2Feu-west-1%2Fkafka-cluster%2Faws4_request\
+             &X-Amz-Date=20261130T123456Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host\
+             &X-Amz-Signature=c7cce5feec7f4d4f1215f2847e29505be846bf0cc0e0b7a8947d1cf5583fa16d",
+        ),
+        (
+            Some("a/session+token=="),
+            "https://kafka.eu-west-1.amazonaws.com/?Action=kafka-cluster%3AConnect&X-Amz-Algorithm=AWS4-HMAC-SHA256\
+             &X-Amz-Credential=AKIDEXAMPLE%2F20261130%2Feu-west-1%2Fkafka-cluster%2Faws4_request\
+             &X-Amz-Date=20261130T123456Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host\
+             &X-Amz-Security-Token=a%2Fsession%2Btoken%3D%3D\
+             &X-Amz-Signature=280c0522ec81b2892fcce3e449aed685f5dcf5475530e8a8134d0dba29727670",
+        ),
+    ];
+
+    #[test]
+    fn a_token_is_what_awss_own_signer_makes() {
+        let signer = Signer { region: "eu-west-1".into(), keys: AwsKeys::of_environment("eu-west-1").unwrap() };
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_796_042_096); // 2026-11-30T12:34:56Z
+        for (token, url) in OF_BOTOCORE {
+            let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+            let keys = Credentials::new("AKIDEXAMPLE", secret, token.map(str::to_owned), None, "test");
+            let signed = BASE64_URL_SAFE_NO_PAD.decode(signer.signed(&keys, now).unwrap()).unwrap();
+            let expected = format!("{url}&User-Agent={}", USER_AGENT.replace('/', "%2F"));
+            assert_eq!(parts(std::str::from_utf8(&signed).unwrap()), parts(&expected));
+        }
+    }
+
+    /// An address cut at its parameters, whose order means nothing.
+    fn parts(url: &str) -> BTreeSet<&str> {
+        url.split(['?', '&']).collect()
+    }
 
     #[test]
     fn the_region_is_in_the_names_that_msk_gives() {

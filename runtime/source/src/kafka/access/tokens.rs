@@ -1,5 +1,5 @@
-//! Tokens for the mechanism OAUTHBEARER. A thread keeps one at hand that is still good for a while, so that librdkafka's
-//! callback, which runs on a lane's thread, never waits for the server that gives tokens.
+//! Tokens for the mechanism OAUTHBEARER. A thread keeps one at hand that is still good for a while, so that
+//! librdkafka's callback, which runs on a lane's thread, never waits for the server that gives tokens.
 
 use std::error::Error;
 use std::sync::mpsc::{self, RecvTimeoutError};
