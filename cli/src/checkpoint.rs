@@ -90,7 +90,7 @@ pub fn run(command: &Checkpoint) -> ExitCode {
 fn delete(plan: &Plan, args: &DeleteArgs) -> Result<Removed, Failure> {
     let uri = &plan.checkpoint.uri;
     let location = storage::open(uri, plan.storage_for(uri), &Secrets { dir: args.secrets.clone() })?;
-    let store = Store::new(location.store, location.path, uri, CALL_DEADLINE);
+    let store = Store::new(location.store, location.path, uri, CALL_DEADLINE).reached_by(location.access);
     let retry = RetryPolicy::giving_up_after(Duration::from_secs(args.give_up_after));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::retry(format!("start threads: {e}")))?;

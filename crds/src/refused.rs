@@ -26,8 +26,6 @@ const KAFKA_TIME: &str = ": write metadataColumns: [{name: kafka_time, field: Ti
 const UNBUILT: &[(&str, &str)] = &[
     ("spec.checkpoint.minPause", OUT),
     ("spec.checkpoint.timeout", OUT),
-    ("spec.storage[].s3.caSecretRef", OUT),
-    ("spec.storage[].s3.encryption", OUT),
     ("spec.connections[].schemaRegistry", "; leave the connection out"),
     ("spec.connections[].kafka.controlTopic", OUT),
     ("spec.tables", OUT),

@@ -159,6 +159,19 @@ pub struct S3 {
     /// The name of a Secret with the keys `accessKeyId` and `secretAccessKey` (and `sessionToken`, if temporary).
     /// `None`: credentials come from the environment's usual chain.
     pub credentials_secret: Option<String>,
+    /// Certificates of CAs that the server's certificate may come from, in PEM, beside those of the system.
+    pub ca: Option<SecretKey>,
+    /// How the server encrypts what is written. `None`: as the environment or the bucket says.
+    pub encryption: Option<S3Encryption>,
+}
+
+/// How an S3 server encrypts objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum S3Encryption {
+    /// With the server's own keys.
+    SseS3,
+    /// With a key of the key management service; `None` is the bucket's.
+    SseKms { key_id: Option<String> },
 }
 
 /// The limits of one epoch. The first that is reached closes the epoch early.

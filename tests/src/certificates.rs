@@ -42,14 +42,24 @@ impl Authority {
     /// A server's certificate for another machine.
     #[must_use]
     pub fn server_elsewhere(&self) -> Certificate {
-        self.sign(&mut server_for(&["kafka.elsewhere.example"]))
+        self.sign(&mut server_for(&["elsewhere.example"]))
     }
 
     /// A server's certificate for this machine that is not valid any more.
     #[must_use]
     pub fn expired_server(&self) -> Certificate {
+        self.server_in_years(2020, 2021)
+    }
+
+    /// A server's certificate for this machine that is not valid yet.
+    #[must_use]
+    pub fn early_server(&self) -> Certificate {
+        self.server_in_years(2120, 2121)
+    }
+
+    fn server_in_years(&self, first: i32, end: i32) -> Certificate {
         let mut params = server_for(&["localhost", "127.0.0.1"]);
-        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+        (params.not_before, params.not_after) = (date_time_ymd(first, 1, 1), date_time_ymd(end, 1, 1));
         self.sign(&mut params)
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -405,6 +406,30 @@ pub fn write_secret(folder: &Path, name: &str, entries: &[(&str, &str)]) {
     for (key, value) in entries {
         let mut file = std::fs::File::create(secret.join(key)).unwrap();
         file.write_all(value.as_bytes()).unwrap();
+    }
+}
+
+/// Exchanges a Secret in a mounted folder as the kubelet does: keys are links into the folder to which the link
+/// `..data` points, and pointing `..data` to another folder exchanges them all at once.
+pub fn exchange_secret(folder: &Path, name: &str, entries: &[(&str, &str)]) {
+    let secret = folder.join("secrets").join(name);
+    std::fs::create_dir_all(&secret).unwrap();
+    let files = tempfile::Builder::new().prefix("..").tempdir_in(&secret).unwrap().keep();
+    for (key, value) in entries {
+        std::fs::write(files.join(key), value).unwrap();
+        let link = secret.join(key);
+        if !link.is_symlink() {
+            // A plain file, if the Secret was written by `write_secret`.
+            let _ = std::fs::remove_file(&link);
+            symlink(Path::new("..data").join(key), link).unwrap();
+        }
+    }
+    let (data, next) = (secret.join("..data"), secret.join("..data_tmp"));
+    let before = data.read_link().ok();
+    symlink(files.file_name().unwrap(), &next).unwrap();
+    std::fs::rename(next, data).unwrap();
+    if let Some(before) = before {
+        std::fs::remove_dir_all(secret.join(before)).unwrap();
     }
 }
 

@@ -181,11 +181,18 @@ impl Rig {
     pub fn start_reading(&self, trigger: &str, kafka: &serde_json::Value) -> Start {
         let site = Site { trigger: json!({"type": trigger}), ..self.site.clone() };
         let mut document = self.document(&site);
-        let source = &mut document["spec"]["sources"][0]["kafka"];
-        for (field, value) in kafka.as_object().unwrap() {
-            source[field] = value.clone();
+        set_fields(&mut document["spec"]["sources"][0]["kafka"], kafka);
+        Start { document: document.into(), ..self.start() }
+    }
+
+    /// A run with another trigger and further fields in the `s3` of each store; null removes a field.
+    #[must_use]
+    pub fn start_storing(&self, trigger: &str, s3: &serde_json::Value) -> Start {
+        let site = Site { trigger: json!({"type": trigger}), ..self.site.clone() };
+        let mut document = self.document(&site);
+        for store in document["spec"]["storage"].as_array_mut().unwrap() {
+            set_fields(&mut store["s3"], s3);
         }
-        source.as_object_mut().unwrap().retain(|_, value| !value.is_null());
         Start { document: document.into(), ..self.start() }
     }
 
@@ -285,6 +292,14 @@ impl Rig {
 fn side_folder(table: &Path, output: &str) -> PathBuf {
     let name = table.file_name().unwrap().to_string_lossy();
     table.with_file_name(format!("{name}-{output}"))
+}
+
+/// Sets fields of a block; null removes a field.
+fn set_fields(block: &mut serde_json::Value, fields: &serde_json::Value) {
+    for (field, value) in fields.as_object().unwrap() {
+        block[field] = value.clone();
+    }
+    block.as_object_mut().unwrap().retain(|_, value| !value.is_null());
 }
 
 /// Sets the flag when it is dropped, also after a failed assertion, so that a producer beside the test ends.

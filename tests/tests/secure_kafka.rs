@@ -164,7 +164,7 @@ fn each_refusal_is_one_sentence_with_the_cause_and_the_address() {
     secured.refuses(Door::User, &json!({"tls": {}, "sasl": scram()}), CONFIG, &[&user, "`tls.caSecretRef`"]);
     let right = json!({"tls": tls(), "sasl": scram()});
     secured.refuses(Door::Expired, &right, CONFIG, &[&at(Door::Expired), "expired"]);
-    secured.refuses(Door::Elsewhere, &right, CONFIG, &[&at(Door::Elsewhere), "kafka.elsewhere.example"]);
+    secured.refuses(Door::Elsewhere, &right, CONFIG, &[&at(Door::Elsewhere), "elsewhere.example"]);
 
     secured.refuses(Door::Mutual, &json!({"tls": tls()}), CONFIG, &[&at(Door::Mutual), "`tls.clientSecretRef`"]);
     let foreign =

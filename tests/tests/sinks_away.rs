@@ -92,8 +92,8 @@ fn rights_that_are_taken_away_are_waited_for_wherever_they_are_missed() {
     let (mut run, address) = running(&rig);
     for (i, (method, part, says)) in (1..).zip([
         ("PUT", ".parquet", "denied access to the bucket"),
-        ("PUT", "/checkpoint/state", "not allowed to write"),
-        ("PUT", "/checkpoint/epochs/", "not allowed to create"),
+        ("PUT", "/checkpoint/state", "denied access to the bucket"),
+        ("PUT", "/checkpoint/epochs/", "denied access to the bucket"),
         ("PUT", "/table/_delta_log/", "denied access to the bucket"),
         ("HEAD", "/table/_delta_log/", "denied access to the bucket"),
     ]) {

@@ -36,9 +36,9 @@ pub struct S3Storage {
     /// A Secret with the keys accessKeyId and secretAccessKey, and sessionToken if they are temporary. By default the
     /// pod's environment, such as a ServiceAccount with its own rights.
     pub credentials_secret_ref: Option<SecretRef>,
-    /// Not supported yet. The key of a Secret that holds the certificate of the server's CA.
+    /// The key of a Secret that holds the certificate of the server's CA.
     pub ca_secret_ref: Option<SecretKeyRef>,
-    /// Not supported yet. How the server encrypts what is written.
+    /// How the server encrypts what is written.
     pub encryption: Option<S3Encryption>,
 }
 

@@ -161,7 +161,7 @@ fn oauth(oauth: &Oauth, at: &Path, out: &mut Findings) -> plan::Oauth {
     }
 }
 
-fn secret_key(key: &SecretKeyRef, at: &Path, out: &mut Findings) -> plan::SecretKey {
+pub(super) fn secret_key(key: &SecretKeyRef, at: &Path, out: &mut Findings) -> plan::SecretKey {
     out.checked(&at.field("name"), name::check_object(&key.name));
     out.checked(&at.field("key"), name::check_secret_key(&key.key));
     plan::SecretKey { secret: key.name.clone(), key: key.key.clone() }

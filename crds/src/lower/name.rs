@@ -51,7 +51,7 @@ pub(super) fn check_object(name: &str) -> Result<(), String> {
     Err(format!("found {}: write the name of a Secret, lower-case letters, digits, hyphens and dots", quoted(name)))
 }
 
-/// Checks a key of a Secret by Kubernetes' rule.
+/// Checks a key of a Secret by Kubernetes' rule. A key is a file's name, so it must not lead out of the folder.
 pub(super) fn check_secret_key(key: &str) -> Result<(), String> {
     let plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
     if plain && (1..=SECRET_KEY_CHARS_MAX).contains(&key.len()) && !key.starts_with("..") && key != "." {
@@ -120,6 +120,12 @@ mod tests {
             assert!(check_topic(name).is_err() && check_object(name).is_err(), "{name}");
         }
         assert!(check_object("Lake").is_err());
+    }
+
+    #[test]
+    fn a_key_of_a_secret_is_the_name_of_a_file_in_its_folder() {
+        assert!(["ca.crt", "a", ".a", "A_b-c"].iter().all(|key| check_secret_key(key).is_ok()));
+        assert!(["", ".", "..", "..data", "../a", "a/b", "a b"].iter().all(|key| check_secret_key(key).is_err()));
     }
 
     #[test]

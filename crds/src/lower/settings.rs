@@ -4,9 +4,13 @@ use weir_plan::plan;
 use weir_plan::quote::quoted;
 
 use super::check::NAMED_MAX;
+use super::connection::secret_key;
 use super::{name, operation, uri};
 use crate::defaults;
-use crate::document::{Checkpoint, Limits, Metadata, OnEnd, S3Storage, Storage, Trigger, TriggerType, unions};
+use crate::document::{
+    Checkpoint, Limits, Metadata, OnEnd, S3Encryption, S3EncryptionType, S3Storage, SecretKeyRef, Storage, Trigger,
+    TriggerType, unions,
+};
 use crate::finding::{Findings, Path};
 
 pub(super) fn pipeline(metadata: &Metadata, out: &mut Findings) -> String {
@@ -123,7 +127,37 @@ fn s3(s3: &S3Storage, at: &Path, out: &mut Findings) -> plan::S3 {
         region: s3.region.clone(),
         force_path_style: s3.force_path_style.unwrap_or(defaults::FORCE_PATH_STYLE),
         credentials_secret: s3.credentials_secret_ref.as_ref().map(|r| r.name.clone()),
+        encryption: s3.encryption.as_ref().and_then(|e| encryption(e, &at.field("encryption"), out)),
+        ca: s3.ca_secret_ref.as_ref().map(|key| ca(key, s3.endpoint.as_deref(), &at.field("caSecretRef"), out)),
     }
+}
+
+fn encryption(encryption: &S3Encryption, at: &Path, out: &mut Findings) -> Option<plan::S3Encryption> {
+    if !out.is_sound(&at.field("type")) {
+        return None;
+    }
+    let at = at.field("keyId");
+    let key_id = encryption.key_id.clone();
+    // The id is the value of a header.
+    if let Some(id) = key_id.as_ref().filter(|id| id.is_empty() || !id.bytes().all(|b| b.is_ascii_graphic())) {
+        out.add(&at, format!("found {}: write the key's id, alias or ARN, without spaces", quoted(id)));
+    }
+    match encryption.kind {
+        S3EncryptionType::SseKms => Some(plan::S3Encryption::SseKms { key_id }),
+        S3EncryptionType::SseS3 => {
+            if key_id.is_some() {
+                out.add(&at, "belongs to the type `SSEKMS`, and the type is `SSES3`; leave it out");
+            }
+            Some(plan::S3Encryption::SseS3)
+        }
+    }
+}
+
+fn ca(ca: &SecretKeyRef, endpoint: Option<&str>, at: &Path, out: &mut Findings) -> plan::SecretKey {
+    if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
+        out.add(at, "a server without TLS shows no certificate; leave it out, or write https:// into the endpoint");
+    }
+    secret_key(ca, at, out)
 }
 
 fn check_endpoint(endpoint: &str) -> Result<(), String> {

@@ -24,6 +24,24 @@ fn wrong_places_and_connections() {
             ]],
         ),
         (
+            "a CA is the key of a Secret and for a server with TLS",
+            &[
+                &[("endpoint: http://s3:9000", "endpoint: http://s3:9000, caSecretRef: {name: lake, key: ca.crt}")],
+                &[("endpoint: http://s3:9000", "endpoint: https://s3:9000, caSecretRef: {name: Lake, key: ../ca.crt}")],
+                &[("endpoint: http://s3:9000", "region: eu-west-3, caSecretRef: {name: lake, key: ca.crt}")],
+            ],
+        ),
+        (
+            "a key belongs to encryption by the key management service",
+            &[
+                &[("endpoint: http://s3:9000", "endpoint: http://s3:9000, encryption: {type: SSES3, keyId: lake-key}")],
+                &[(
+                    "endpoint: http://s3:9000",
+                    "endpoint: http://s3:9000, encryption: {type: SSEKMS, keyId: lake key}",
+                )],
+            ],
+        ),
+        (
             "connections are used and name hosts with ports",
             &[
                 &[("bootstrapServers: kafka:9092", "bootstrapServers: \"kafka\"")],

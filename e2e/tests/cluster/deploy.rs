@@ -40,7 +40,7 @@ fn keys_that_the_store_refuses_are_said_in_the_runtimes_own_words() {
     rig.make_secret("wrong");
     rig.applied(&rig.document());
     let message = rig.wait_for("Stalled", "True/ConfigError");
-    assert!(message.contains("the store refuses the access keys"), "{message}");
+    assert!(message.contains("refused the secret key of"), "{message}");
     // The test only corrects the keys: the operator replaces the pods by itself.
     rig.kubectl(&["delete", "secret", "lake"]);
     rig.make_secret("weir-secret-key");

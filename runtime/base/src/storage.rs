@@ -4,8 +4,9 @@
 
 mod access;
 mod aws_keys;
+mod certificates;
+mod current_keys;
 mod failures;
-mod keys;
 mod part_file;
 mod profile;
 mod secrets;
@@ -20,14 +21,14 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ClientConfigKey, RetryConfig};
+use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 use url::Url;
-use weir_plan::plan::{S3, Storage};
+use weir_plan::plan::{S3, S3Encryption, SecretKey, Storage};
 use weir_plan::quote::quoted;
 
 pub use access::{Access, Credentials};
 pub use aws_keys::AwsKeys;
-pub use failures::{innermost, is_refusal};
+pub use failures::{innermost, is_missing_object, is_refusal};
 pub use part_file::PartFile;
 pub use secrets::Secrets;
 pub use standing::Standing;
@@ -39,7 +40,7 @@ use crate::retry::RetryPolicy;
 /// The deadline of one request, its body included. No request carries more than [`PART_BYTES`], so this demands at
 /// least 280 kB/s.
 pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
-const CONNECT_TIMEOUT: &str = "5s";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Retries inside the client, per request: enough for a blip, and few enough that our own policy decides.
 const RETRIES_MAX: usize = 3;
 const RETRY_FOR_MAX: Duration = Duration::from_secs(10);
@@ -107,7 +108,7 @@ impl Location {
 
     /// Sorts an error of this store by its remedy; `what` names the activity that failed, as in "read the table's log".
     pub fn describe(&self, error: object_store::Error, what: impl std::fmt::Display) -> Failure {
-        let sorted = failures::sort(&error, &self.access);
+        let sorted = self.access.sort(&error);
         let judged = if failures::is_refusal(&error) { self.standing.judge(sorted) } else { sorted };
         judged.context(what)
     }
@@ -165,7 +166,9 @@ fn open_s3(url: Url, settings: Option<&S3>, secrets: &Secrets) -> Result<Locatio
     let path =
         Path::from_url_path(url.path()).map_err(|e| Failure::config(format!("{url} has an invalid prefix: {e}")))?;
 
-    let mut builder = AmazonS3Builder::from_env()
+    let ca = settings.and_then(|s| s.ca.clone());
+    let encryption = settings.and_then(|s| s.encryption.clone());
+    let mut builder = from_environment(encryption.is_none())
         .with_bucket_name(&bucket)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_retry(RetryConfig {
@@ -173,8 +176,10 @@ fn open_s3(url: Url, settings: Option<&S3>, secrets: &Secrets) -> Result<Locatio
             max_retries: RETRIES_MAX,
             retry_timeout: RETRY_FOR_MAX,
         })
-        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), format!("{}s", REQUEST_DEADLINE.as_secs()))
-        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::ConnectTimeout), CONNECT_TIMEOUT);
+        .with_client_options(client_options(ca.as_ref(), secrets)?);
+    if let Some(encryption) = &encryption {
+        builder = with_encryption(builder, encryption)?;
+    }
     if let Some(settings) = settings {
         builder = with_endpoint(builder, settings, &bucket)?;
     }
@@ -189,16 +194,60 @@ fn open_s3(url: Url, settings: Option<&S3>, secrets: &Secrets) -> Result<Locatio
         Some(secret) => access::from_secret(secret, secrets)?,
         None => access::from_environment(&|name| std::env::var(name).ok())?,
     };
-    if let Some(keys) = &credentials.keys {
-        builder = builder.with_access_key_id(&keys.access_key_id).with_secret_access_key(&keys.secret_access_key);
-        if let Some(token) = &keys.session_token {
-            builder = builder.with_token(token);
-        }
+    if let Some(keys) = credentials.keys.clone() {
+        builder = builder.with_credentials(keys);
     }
     let shown = settings.and_then(|s| s.endpoint.clone()).or(endpoint).unwrap_or_else(|| "AWS".to_owned());
     let store = Arc::new(builder.build().map_err(|e| Failure::config(format!("{url} can't be opened: {e}")))?);
-    let access = Access::S3 { bucket, endpoint: shown, credentials };
+    let access = Access::S3 { bucket, endpoint: shown, credentials, ca, encryption };
     Ok(Location { parts: Some(store.clone()), store, path, url, access, standing: Standing::default() })
+}
+
+/// The settings in the environment, with or without those of encryption. A key in the environment does not belong to
+/// the encryption that the document names.
+fn from_environment(with_encryption: bool) -> AmazonS3Builder {
+    settings_in_environment()
+        .filter(|(key, _)| with_encryption || !matches!(key, AmazonS3ConfigKey::Encryption(_)))
+        .fold(AmazonS3Builder::new(), |builder, (key, value)| builder.with_config(key, value))
+}
+
+fn settings_in_environment() -> impl Iterator<Item = (AmazonS3ConfigKey, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with("AWS_"))
+        .filter_map(|(name, value)| Some((name.to_ascii_lowercase().parse().ok()?, value)))
+}
+
+/// Has every object encrypted: the client sends these headers with each put, and at the begin of each upload in parts.
+fn with_encryption(builder: AmazonS3Builder, encryption: &S3Encryption) -> Result<AmazonS3Builder> {
+    let (algorithm, key) = match encryption {
+        S3Encryption::SseS3 => ("AES256", None),
+        S3Encryption::SseKms { key_id } => ("aws:kms", key_id.as_ref()),
+    };
+    // The client has no public name for these settings but their text.
+    let named = |name: &str| name.parse().map_err(|e| Failure::bug(format!("the client has no setting {name}: {e}")));
+    let builder = builder.with_config(named("aws_server_side_encryption")?, algorithm);
+    Ok(match key {
+        Some(id) => builder.with_config(named("aws_sse_kms_key_id")?, id),
+        None => builder,
+    })
+}
+
+/// The options of the HTTP client: those of the environment, with our deadlines and the document's CA. The builder
+/// takes certificates only together with all other options. Certificates are checked whatever the environment says.
+fn client_options(ca: Option<&SecretKey>, secrets: &Secrets) -> Result<ClientOptions> {
+    let mut options = ClientOptions::new();
+    for (key, value) in settings_in_environment() {
+        if let AmazonS3ConfigKey::Client(key) = key {
+            options = options.with_config(key, value);
+        }
+    }
+    options = options
+        .with_allow_invalid_certificates(false)
+        .with_timeout(REQUEST_DEADLINE)
+        .with_connect_timeout(CONNECT_TIMEOUT);
+    let authorities = ca.map(|ca| certificates::authorities(ca, secrets)).transpose()?.unwrap_or_default();
+    Ok(authorities.into_iter().fold(options, ClientOptions::with_root_certificate))
 }
 
 /// Sets the document's endpoint, region and addressing. A bucket in the host name needs a host that has sub-domains,
@@ -253,6 +302,8 @@ mod tests {
             region: None,
             force_path_style,
             credentials_secret: Some("lake".into()),
+            ca: None,
+            encryption: None,
         };
         Storage { uri_prefix: "s3://lake/".into(), s3 }
     }

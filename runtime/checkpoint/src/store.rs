@@ -2,7 +2,6 @@
 //! protocol understands. An error is `Unknown` unless it certainly means something else: a create that failed may have
 //! landed.
 
-use std::error::Error as _;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use object_store::path::Path;
 use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use weir_base::failure::{Failure, Remedy, Result};
 use weir_base::retry::RetryPolicy;
-use weir_base::storage::{Standing, Target, Upload, innermost, is_refusal};
+use weir_base::storage::{Access, Standing, Target, Upload, innermost, is_missing_object, is_refusal};
 
 /// A checkpoint's place in an object store.
 #[derive(Clone)]
@@ -25,6 +24,8 @@ pub struct Store {
     root: Path,
     /// The checkpoint's URI as the user wrote it, for messages.
     uri: Arc<str>,
+    /// How the store is reached, for messages.
+    access: Access,
     deadline: Duration,
     standing: Standing,
 }
@@ -56,7 +57,21 @@ pub enum Outcome<T> {
 impl Store {
     #[must_use]
     pub fn new(inner: Arc<dyn ObjectStore>, root: Path, uri: &str, deadline: Duration) -> Self {
-        Self { inner, parts: None, root, uri: uri.into(), deadline, standing: Standing::default() }
+        Self {
+            inner,
+            parts: None,
+            root,
+            uri: uri.into(),
+            access: Access::Folder,
+            deadline,
+            standing: Standing::default(),
+        }
+    }
+
+    /// This store, which is reached like this.
+    #[must_use]
+    pub fn reached_by(self, access: Access) -> Self {
+        Self { access, ..self }
     }
 
     /// Sends large objects to the store in numbered parts.
@@ -180,7 +195,7 @@ impl Store {
     ) -> Result<Outcome<T>> {
         match tokio::time::timeout(self.deadline, call).await {
             Ok(Ok(value)) => Ok(Outcome::Done(value)),
-            Ok(Err(error)) => sort(&error, doing, path, &self.uri).or_else(|failure| self.judge(&error, failure)),
+            Ok(Err(error)) => self.sort(&error, doing, path),
             Err(_) => {
                 Ok(Outcome::Unknown(format!("{doing} {path} in {}: no answer within {:?}", self.uri, self.deadline)))
             }
@@ -189,13 +204,18 @@ impl Store {
 
     /// Sorts the error of a call that may be repeated by its remedy.
     fn refused(&self, doing: &str, path: &str, error: &Error) -> Failure {
-        match sort::<()>(error, doing, path, &self.uri).or_else(|failure| self.judge(error, failure)) {
+        match self.sort::<()>(error, doing, path) {
             Err(failure) => failure,
             Ok(Outcome::Unknown(why)) => Failure::retry(why),
             Ok(_) => {
                 Failure::retry(format!("{doing} {path} in {}: the store refuses ({})", self.uri, innermost(error)))
             }
         }
+    }
+
+    fn sort<T>(&self, error: &Error, doing: &str, path: &str) -> Result<Outcome<T>> {
+        sort(error, &self.access, || format!("{doing} {path} in {}", self.uri))
+            .or_else(|failure| self.judge(error, failure))
     }
 
     /// Returns `Unknown` for a refused access that is to be retried. Nothing was done in that case, but `Unknown` is
@@ -209,71 +229,15 @@ impl Store {
 /// Sorts an error. For a create, `object_store`'s S3 client returns 412 as `AlreadyExists`, even if the object is our
 /// own from the client's first attempt. It also returns 409 (`ConditionalRequestConflict`: somebody is just writing) as
 /// `AlreadyExists`, although nothing may be there. So the caller reads the object.
-fn sort<T>(error: &Error, doing: &str, path: &str, uri: &str) -> Result<Outcome<T>> {
-    let text = error.to_string();
-    let says = |words: &[&str]| words.iter().any(|w| text.contains(w));
-    if says(&["NoSuchBucket"]) {
-        return Err(Failure::config(format!("the bucket of {uri} does not exist; create it, or correct the URI")));
+fn sort<T>(error: &Error, access: &Access, doing: impl FnOnce() -> String) -> Result<Outcome<T>> {
+    if is_missing_object(error) {
+        return Ok(Outcome::NotFound);
     }
-    // These are retried, as in `storage::failures` for tables: somebody renews the token or corrects the clock without
-    // touching the document.
-    if says(&["ExpiredToken", "RequestTimeTooSkewed"]) {
-        let code = code(&text).unwrap_or("expired");
-        return Ok(Outcome::Unknown(format!(
-            "{doing} {path} in {uri}: the store refused an expired token or a wrong clock ({code})"
-        )));
+    if matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. }) {
+        return Ok(Outcome::AlreadyExists);
     }
-    if says(&["InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken"])
-        || matches!(error, Error::Unauthenticated { .. })
-    {
-        return Err(Failure::config(format!(
-            "the store refuses the access keys for {uri} ({doing} {path}); correct the Secret or the environment"
-        )));
-    }
-    if says(&["AccessDenied"])
-        || matches!(error, Error::PermissionDenied { .. })
-        || matches!(io_kind(error), Some(std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem))
-    {
-        return Err(Failure::config(format!(
-            "not allowed to {doing} {path} in {uri}{}; a checkpoint needs to read, write, list and delete",
-            code(&text).map_or(String::new(), |code| format!(" ({code})"))
-        )));
-    }
-    if says(&["without LOCATION", "AuthorizationHeaderMalformed", "PermanentRedirect"]) {
-        return Err(Failure::config(format!("the bucket of {uri} is in another region; correct the region")));
-    }
-    if matches!(error, Error::NotImplemented { .. } | Error::NotSupported { .. })
-        || says(&["<Code>NotImplemented</Code>"])
-    {
-        return Err(Failure::config(format!(
-            "the store at {uri} does not support to {doing} objects as a checkpoint needs it (conditional put): \
-             {text}; use a store that does"
-        )));
-    }
-    Ok(match error {
-        Error::AlreadyExists { .. } | Error::Precondition { .. } => Outcome::AlreadyExists,
-        Error::NotFound { .. } => Outcome::NotFound,
-        _ if io_kind(error) == Some(std::io::ErrorKind::StorageFull) => {
-            Outcome::Unknown(format!("{doing} {path} in {uri}: the disk is full; free some space"))
-        }
-        _ => Outcome::Unknown(format!("{doing} {path} in {uri}: {}", innermost(error))),
-    })
-}
-
-/// The code in S3's XML error.
-fn code(text: &str) -> Option<&str> {
-    text.split_once("<Code>")?.1.split_once("</Code>").map(|(code, _)| code)
-}
-
-fn io_kind(error: &Error) -> Option<std::io::ErrorKind> {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            return Some(io.kind());
-        }
-        source = cause.source();
-    }
-    None
+    let failure = access.sort(error).context(doing());
+    if failure.remedy == Remedy::Retry { Ok(Outcome::Unknown(failure.message)) } else { Err(failure) }
 }
 
 #[cfg(test)]
@@ -291,11 +255,7 @@ mod tests {
     }
 
     fn sorted(error: Error) -> Result<Outcome<()>> {
-        sort(&error, "create", "epochs/1", "s3://lake/c")
-    }
-
-    fn generic(text: &str) -> Error {
-        Error::Generic { store: "S3", source: text.into() }
+        sort(&error, &Access::Folder, || "create epochs/1 in s3://lake/c".into())
     }
 
     #[tokio::test]
@@ -319,55 +279,21 @@ mod tests {
     }
 
     #[test]
-    fn errors_that_a_person_must_mend_are_sentences_about_the_uri() {
-        for text in [
-            "404: NoSuchBucket",
-            "403: InvalidAccessKeyId",
-            "403: AccessDenied",
-            "PermanentRedirect",
-            "<Code>NotImplemented</Code>",
-        ] {
-            let failure = sorted(generic(text)).unwrap_err();
-            assert_eq!(failure.remedy, Remedy::Config, "{text}");
-            assert!(failure.message.contains("s3://lake/c"), "{failure}");
-        }
-        let missing = Error::NotFound { path: "x".into(), source: "<Code>NoSuchBucket</Code>".into() };
-        assert!(sorted(missing).unwrap_err().message.contains("the bucket of s3://lake/c does not exist"));
-    }
-
-    #[test]
-    fn a_refusal_tells_the_stores_reason() {
-        let disabled =
-            Error::PermissionDenied { path: "x".into(), source: "403: <Code>AllAccessDisabled</Code>".into() };
-        let failure = sorted(disabled).unwrap_err();
-        assert!(
-            failure.message.starts_with("not allowed to create epochs/1 in s3://lake/c (AllAccessDisabled);"),
-            "{failure}"
-        );
-    }
-
-    #[test]
-    fn a_token_that_has_expired_and_a_clock_that_is_wrong_are_tried_again() {
-        for code in ["ExpiredToken", "RequestTimeTooSkewed"] {
-            let error =
-                Error::PermissionDenied { path: "x".into(), source: format!("403: <Code>{code}</Code>").into() };
-            let says =
-                format!("create epochs/1 in s3://lake/c: the store refused an expired token or a wrong clock ({code})");
-            assert_eq!(sorted(error), Ok(Outcome::Unknown(says)));
-        }
+    fn what_a_person_must_mend_is_an_error_with_the_place() {
+        let missing = Error::NotFound { path: "x".into(), source: "404 X: <Code>NoSuchBucket</Code>".into() };
+        let says = "create epochs/1 in s3://lake/c: the bucket does not exist: Object at location x not found: 404 X \
+                    (NoSuchBucket)";
+        assert_eq!(sorted(missing), Err(Failure::config(says)));
+        let denied = Error::PermissionDenied { path: "x".into(), source: "403 X: <Code>AccessDenied</Code>".into() };
+        let failure = sorted(denied).unwrap_err();
+        assert!(failure.message.starts_with("create epochs/1 in s3://lake/c: access was denied"), "{failure}");
     }
 
     #[test]
     fn any_other_error_leaves_open_whether_it_was_done() {
-        assert!(matches!(sorted(generic("503: SlowDown")), Ok(Outcome::Unknown(_))));
+        let slow = Error::Generic { store: "S3", source: "503: <Code>SlowDown</Code>".into() };
+        assert_eq!(sorted(slow), Ok(Outcome::Unknown("create epochs/1 in s3://lake/c: 503 (SlowDown)".into())));
         assert_eq!(sorted(Error::AlreadyExists { path: "x".into(), source: "409".into() }), Ok(Outcome::AlreadyExists));
-        let full = Error::Generic {
-            store: "LocalFileSystem",
-            source: Box::new(std::io::Error::from(std::io::ErrorKind::StorageFull)),
-        };
-        assert_eq!(
-            sorted(full),
-            Ok(Outcome::Unknown("create epochs/1 in s3://lake/c: the disk is full; free some space".into()))
-        );
+        assert_eq!(sorted(Error::NotFound { path: "x".into(), source: "404".into() }), Ok(Outcome::NotFound));
     }
 }

@@ -13,7 +13,7 @@ use object_store::path::Path;
 use weir_base::failpoint;
 use weir_base::failure::{Failure, Result};
 use weir_base::retry::{Jitter, RetryPolicy};
-use weir_base::storage::Standing;
+use weir_base::storage::{Access, Standing};
 use weir_plan::ids::{Epoch, Generation};
 
 use super::collection::{Collection, known};
@@ -33,6 +33,8 @@ use super::store::{Outcome, Store};
 pub struct Options {
     /// The checkpoint's URI as the user wrote it, for messages.
     pub uri: String,
+    /// How the store is reached, for messages.
+    pub access: Access,
     pub retry: RetryPolicy,
     /// The deadline of each call to the object store.
     pub call_deadline: Duration,
@@ -47,6 +49,7 @@ impl Options {
     pub fn new(uri: impl Into<String>, jitter_seed: u64) -> Self {
         Self {
             uri: uri.into(),
+            access: Access::Folder,
             retry: RetryPolicy::default(),
             call_deadline: Duration::from_secs(30),
             jitter_seed,
@@ -75,7 +78,9 @@ pub async fn open(
     nonce: String,
     options: Options,
 ) -> Result<Opened> {
-    let store = Store::new(store, root, &options.uri, options.call_deadline).in_run(&options.standing);
+    let store = Store::new(store, root, &options.uri, options.call_deadline)
+        .reached_by(options.access.clone())
+        .in_run(&options.standing);
     open_in(store, pipeline, new_lineage, nonce, options).await
 }
 

@@ -114,19 +114,32 @@ pub fn stored_answer() -> Vec<u8> {
         .to_vec()
 }
 
-/// An error as S3 words it.
+/// An error with the code that S3 gives with this status.
 #[must_use]
 pub fn error_answer(status: u16) -> Vec<u8> {
-    let (reason, code) = match status {
-        403 => ("Forbidden", "AccessDenied"),
-        409 => ("Conflict", "ConditionalRequestConflict"),
-        412 => ("Precondition Failed", "PreconditionFailed"),
-        503 => ("Service Unavailable", "SlowDown"),
-        _ => ("Internal Server Error", "InternalError"),
+    let code = match status {
+        403 => "AccessDenied",
+        409 => "ConditionalRequestConflict",
+        412 => "PreconditionFailed",
+        503 => "SlowDown",
+        _ => "InternalError",
+    };
+    worded_answer(status, code, "injected by a test")
+}
+
+/// An error as S3 words it.
+#[must_use]
+pub fn worded_answer(status: u16, code: &str, message: &str) -> Vec<u8> {
+    let reason = match status {
+        400 => "Bad Request",
+        403 => "Forbidden",
+        409 => "Conflict",
+        412 => "Precondition Failed",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
     };
     let body = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>injected by a \
-         test</Message></Error>"
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
     );
     let head = format!(
         "HTTP/1.1 {status} {reason}\r\nContent-Type: application/xml\r\nContent-Length: {}\r\nConnection: \

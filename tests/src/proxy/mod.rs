@@ -23,6 +23,8 @@ use line::Line;
 pub enum Fault {
     /// The client gets this status, and the server never gets the request.
     Answer(u16),
+    /// The same, with S3's code and message.
+    Refuse { status: u16, code: &'static str, message: &'static str },
     /// The server executes the request; then the connection breaks before the first byte of the answer.
     CutAfter,
     /// The connection breaks before the server gets the request.
@@ -228,6 +230,10 @@ fn serve(mut client: TcpStream, upstream: &str, shared: &Shared) -> std::io::Res
         Some(Fault::Answer(status)) => {
             note(Some(status), &[]);
             client.write_all(&http::error_answer(status))
+        }
+        Some(Fault::Refuse { status, code, message }) => {
+            note(Some(status), &[]);
+            client.write_all(&http::worded_answer(status, code, message))
         }
         Some(Fault::CutBefore) => {
             note(None, &[]);

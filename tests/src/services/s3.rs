@@ -1,6 +1,7 @@
 //! A real S3 server for tests: versitygw over a folder. It shares no code with our client, checks signatures, and lets
 //! exactly one of several conditional puts succeed.
 
+use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 
 use super::process::{Process, remove_at_exit};
 use super::{ports, script};
+use crate::certificates::Certificate;
 use crate::deadline;
 use crate::skip::Missing;
 
@@ -27,6 +29,7 @@ const READY_LIMIT: Duration = Duration::from_secs(120);
 pub struct S3 {
     dir: TempDir,
     port: u16,
+    has_tls: bool,
     process: Mutex<Option<Process>>,
 }
 
@@ -39,12 +42,56 @@ pub fn shared() -> Result<&'static S3, Missing> {
 impl S3 {
     /// Starts a server and waits until it answers.
     pub fn start() -> Result<Self, Missing> {
+        let s3 = Self::new(false)?;
+        s3.restart();
+        Ok(s3)
+    }
+
+    /// Starts a server with TLS and this certificate.
+    pub fn start_with_tls(certificate: &Certificate) -> Result<Self, Missing> {
+        let s3 = Self::new(true)?;
+        s3.restart_with_tls(certificate);
+        Ok(s3)
+    }
+
+    /// Starts a server that also knows users, of [`Self::add_user`].
+    pub fn start_with_users() -> Result<Self, Missing> {
+        let s3 = Self::new(false)?;
+        s3.restart_with(&[("WEIR_S3_USERS", "1".as_ref())]);
+        Ok(s3)
+    }
+
+    /// Adds a user who may do everything.
+    pub fn add_user(&self, access_key: &str, secret_key: &str) {
+        self.create_user(access_key, secret_key, "admin");
+    }
+
+    /// Adds a user who may do nothing in the buckets of others.
+    pub fn add_guest(&self, access_key: &str, secret_key: &str) {
+        self.create_user(access_key, secret_key, "user");
+    }
+
+    fn create_user(&self, access_key: &str, secret_key: &str, role: &str) {
+        self.users(&["create-user", "--access", access_key, "--secret", secret_key, "--role", role]);
+    }
+
+    /// Removes a user, whose keys are refused from then on.
+    pub fn remove_user(&self, access_key: &str) {
+        self.users(&["delete-user", "--access", access_key]);
+    }
+
+    fn users(&self, arguments: &[&str]) {
+        let mut command = Command::new(script::path("s3"));
+        command.arg("users").arg(self.dir.path()).arg(self.port.to_string()).args(arguments);
+        let out = command.output().unwrap();
+        assert!(out.status.success(), "{command:?}: {}", String::from_utf8_lossy(&[out.stdout, out.stderr].concat()));
+    }
+
+    fn new(has_tls: bool) -> Result<Self, Missing> {
         script::fetch("the S3 server", "s3")?;
         let dir = tempfile::Builder::new().prefix("weir-tests-s3-").tempdir().unwrap();
         remove_at_exit(dir.path());
-        let s3 = Self { dir, port: ports::free(), process: Mutex::new(None) };
-        s3.restart();
-        Ok(s3)
+        Ok(Self { dir, port: ports::free(), has_tls, process: Mutex::new(None) })
     }
 
     /// The server's address, `127.0.0.1:port`.
@@ -55,7 +102,7 @@ impl S3 {
 
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address())
+        format!("{}://{}", if self.has_tls { "https" } else { "http" }, self.address())
     }
 
     /// Creates a bucket, which is a folder to this server.
@@ -76,15 +123,28 @@ impl S3 {
 
     /// Starts it again on the same port and folder and waits until it answers.
     pub fn restart(&self) {
-        self.restart_with_secret(SECRET_KEY);
+        self.restart_with(&[]);
     }
 
     /// Starts it again with another secret key, so that it refuses clients that use the usual one.
     pub fn restart_with_secret(&self, secret_key: &str) {
+        self.restart_with(&[("WEIR_S3_SECRET", secret_key.as_ref())]);
+    }
+
+    /// Starts a server with TLS again, with another certificate.
+    pub fn restart_with_tls(&self, certificate: &Certificate) {
+        let folder = self.dir.path().join("tls");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("tls.crt"), &certificate.chain).unwrap();
+        std::fs::write(folder.join("tls.key"), &certificate.key).unwrap();
+        self.restart_with(&[("WEIR_S3_TLS", folder.as_os_str())]);
+    }
+
+    fn restart_with(&self, env: &[(&str, &OsStr)]) {
         let mut process = self.process();
         *process = None;
         let mut command = Command::new(script::path("s3"));
-        command.arg("run").arg(self.dir.path()).arg(self.port.to_string()).env("WEIR_S3_SECRET", secret_key);
+        command.arg("run").arg(self.dir.path()).arg(self.port.to_string()).envs(env.iter().copied());
         let mut started = Process::spawn(&mut command).unwrap();
         deadline::until("the S3 server answers", READY_LIMIT, || {
             if let Some(status) = started.ended() {
@@ -112,6 +172,11 @@ impl S3 {
 
     /// Whether the server gives a real answer: 403 to a request without a signature.
     fn answers(&self) -> bool {
+        if self.has_tls {
+            let mut curl = Command::new("curl");
+            curl.args(["-s", "--insecure", "--max-time", "2", "-o", "/dev/null", "-w", "%{http_code}"]);
+            return curl.arg(self.endpoint()).output().unwrap().stdout == b"403";
+        }
         let ask = || -> std::io::Result<bool> {
             let mut tcp = TcpStream::connect(self.address())?;
             tcp.set_read_timeout(Some(Duration::from_secs(2)))?;

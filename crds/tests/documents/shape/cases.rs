@@ -68,14 +68,29 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         Changes,
     ),
     (
-        "spec.storage[].s3.caSecretRef",
+        "spec.storage[].s3.caSecretRef.name",
         "spec: {storage: [{uriPrefix: s3://lake/, s3: {caSecretRef: {name: a, key: b}}}]}",
-        Refused,
+        Changes,
     ),
     (
-        "spec.storage[].s3.encryption",
+        "spec.storage[].s3.caSecretRef.key",
+        "spec: {storage: [{uriPrefix: s3://lake/, s3: {caSecretRef: {name: a, key: b}}}]}",
+        Changes,
+    ),
+    (
+        "spec.storage[].s3.encryption.type=SSES3",
+        "spec: {storage: [{uriPrefix: s3://lake/, s3: {encryption: {type: SSES3}}}]}",
+        Changes,
+    ),
+    (
+        "spec.storage[].s3.encryption.type=SSEKMS",
+        "spec: {storage: [{uriPrefix: s3://lake/, s3: {encryption: {type: SSEKMS}}}]}",
+        Changes,
+    ),
+    (
+        "spec.storage[].s3.encryption.keyId",
         "spec: {storage: [{uriPrefix: s3://lake/, s3: {encryption: {type: SSEKMS, keyId: a}}}]}",
-        Refused,
+        Changes,
     ),
     ("spec.connections[].name", "spec: {sources: [{name: rides, kafka: {connection: spare}}]}", Changes),
     (

@@ -1,9 +1,15 @@
-//! How a store is reached and with whose keys. Messages show this, so the secret part never leaves `Keys`.
+//! How a store is reached and with whose keys. Messages show this, so the secret part is only in `AwsCredential`, whose
+//! own Debug hides it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::keys::Keys;
+use object_store::aws::AwsCredential;
+use weir_plan::plan::{S3Encryption, SecretKey};
+
+use super::current_keys::CurrentKeys;
 use super::profile;
 use super::secrets::Secrets;
 use crate::failure::{Failure, Result};
@@ -17,6 +23,9 @@ pub enum Access {
         /// The endpoint, as the document or the environment names it; `AWS` if neither does.
         endpoint: String,
         credentials: Credentials,
+        /// The certificates that the document names for the server.
+        ca: Option<SecretKey>,
+        encryption: Option<S3Encryption>,
     },
 }
 
@@ -24,7 +33,7 @@ impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder => f.write_str("this machine"),
-            Self::S3 { bucket, endpoint, credentials } => {
+            Self::S3 { bucket, endpoint, credentials, .. } => {
                 write!(f, "the bucket `{bucket}` at {endpoint} with {credentials}")
             }
         }
@@ -35,13 +44,13 @@ impl fmt::Display for Access {
 #[derive(Debug, Clone)]
 pub struct Credentials {
     pub origin: String,
-    pub(super) keys: Option<Keys>,
+    pub(super) keys: Option<Arc<CurrentKeys>>,
 }
 
 impl fmt::Display for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.keys {
-            Some(keys) => write!(f, "{} (access key id {})", self.origin, keys.access_key_id),
+            Some(keys) => write!(f, "{} (access key id {})", self.origin, keys.access_key_id()),
             None => f.write_str(&self.origin),
         }
     }
@@ -49,12 +58,22 @@ impl fmt::Display for Credentials {
 
 /// Static keys from a Secret: `accessKeyId`, `secretAccessKey` and, for temporary keys, `sessionToken`.
 pub(super) fn from_secret(name: &str, secrets: &Secrets) -> Result<Credentials> {
-    let keys = Keys {
-        access_key_id: secrets.read(name, "accessKeyId")?,
-        secret_access_key: secrets.read(name, "secretAccessKey")?,
-        session_token: secrets.read_optional(name, "sessionToken")?,
+    let (secret, secrets) = (name.to_owned(), secrets.clone());
+    let read = move || {
+        secrets.at_one_moment(&secret, || {
+            Ok(AwsCredential {
+                key_id: secrets.read(&secret, "accessKeyId")?,
+                secret_key: secrets.read(&secret, "secretAccessKey")?,
+                token: secrets.read_optional(&secret, "sessionToken")?,
+            })
+        })
     };
-    Ok(Credentials { origin: format!("the Secret `{name}`"), keys: Some(keys) })
+    current(format!("the Secret `{name}`"), read)
+}
+
+fn current(origin: String, read: impl Fn() -> Result<AwsCredential> + Send + Sync + 'static) -> Result<Credentials> {
+    let keys = CurrentKeys::new(&origin, read)?;
+    Ok(Credentials { origin, keys: Some(Arc::new(keys)) })
 }
 
 /// The usual chain of credentials. The client knows environment variables, web identities, containers and instances. It
@@ -74,15 +93,11 @@ pub(super) fn from_environment(var: &dyn Fn(&str) -> Option<String>) -> Result<C
     let asked = var("AWS_PROFILE");
     let name = asked.clone().unwrap_or_else(|| "default".to_owned());
     if let Some(file) = file {
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => {
-                return Err(Failure::config(format!("the AWS credentials file {} can't be read: {e}", file.display())));
-            }
-        };
-        if let Some(keys) = profile::keys(&text, &name) {
-            return Ok(Credentials { origin: format!("the profile `{name}` of {}", file.display()), keys: Some(keys) });
+        let keys = from_profile(&file, &name)?;
+        if keys.is_some() {
+            let origin = format!("the profile `{name}` of {}", file.display());
+            let gone = Failure::config(format!("{origin} has no static keys any more"));
+            return current(origin, move || from_profile(&file, &name)?.ok_or_else(|| gone.clone()));
         }
         if asked.is_some() {
             let says = format!("AWS_PROFILE names `{name}`, but {} has no static keys for it", file.display());
@@ -93,6 +108,15 @@ pub(super) fn from_environment(var: &dyn Fn(&str) -> Option<String>) -> Result<C
         return Ok(found("the container's role"));
     }
     Ok(found("the instance's role (no keys were found in the environment or in a profile)"))
+}
+
+/// The static keys of a profile in an AWS credentials file, if it has any.
+fn from_profile(file: &Path, name: &str) -> Result<Option<AwsCredential>> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(profile::keys(&text, name)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Failure::config(format!("the AWS credentials file {} can't be read: {e}", file.display()))),
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use object_store::aws::{AmazonS3Builder, AwsCredential, AwsCredentialProvider};
 use super::access;
 use crate::failure::{Failure, Result};
 
-/// The keys that this process has by the usual chain. The library replaces those of a role before they expire.
+/// The keys that this process has by the usual chain. Those of a profile are read again, and the library replaces
+/// those of a role before they expire.
 pub struct AwsKeys {
     provider: AwsCredentialProvider,
     origin: String,
@@ -20,14 +21,11 @@ impl AwsKeys {
     /// `Config`, if there is a file of credentials that can't be read.
     pub fn of_environment(region: &str) -> Result<Self> {
         let found = access::from_environment(&|name| std::env::var(name).ok())?;
-        // The builder has the chain; no bucket of this name is asked for anything.
-        let mut builder = AmazonS3Builder::from_env().with_bucket_name("none").with_region(region);
-        if let Some(keys) = &found.keys {
-            builder = builder.with_access_key_id(&keys.access_key_id).with_secret_access_key(&keys.secret_access_key);
-            if let Some(token) = &keys.session_token {
-                builder = builder.with_token(token);
-            }
+        if let Some(keys) = found.keys {
+            return Ok(Self { provider: keys, origin: found.origin });
         }
+        // The builder has the rest of the chain; no bucket of this name is asked for anything.
+        let builder = AmazonS3Builder::from_env().with_bucket_name("none").with_region(region);
         let store = builder.build().map_err(|e| Failure::config(format!("AWS keys: {e}")))?;
         Ok(Self { provider: Arc::clone(store.credentials()), origin: found.origin })
     }

@@ -5,15 +5,25 @@ use std::error::Error as _;
 use std::io::ErrorKind;
 
 use object_store::Error;
+use weir_plan::plan::S3Encryption;
+use weir_plan::quote::quoted;
 
 use super::access::Access;
+use super::certificates;
 use crate::failure::Failure;
 
 /// Hosts that AWS's clients ask for a role: of instances, EKS and ECS.
 const METADATA_SERVICES: [&str; 3] = ["169.254.169.254", "169.254.170.23", "169.254.170.2"];
 
-/// One sentence for an error, and its remedy.
-pub(super) fn sort(error: &Error, access: &Access) -> Failure {
+impl Access {
+    /// One sentence for an error of this store, and its remedy.
+    #[must_use]
+    pub fn sort(&self, error: &Error) -> Failure {
+        sort(error, self)
+    }
+}
+
+fn sort(error: &Error, access: &Access) -> Failure {
     if let Some(io) = io_cause(error) {
         return match error {
             Error::NotFound { path, .. } => Failure::config(format!("{path} is missing")),
@@ -22,32 +32,61 @@ pub(super) fn sort(error: &Error, access: &Access) -> Failure {
     }
     let text = error.to_string();
     let code = s3_code(&text);
-    let Access::S3 { bucket, endpoint, credentials } = access else { return sort_unknown_store(error, code, &text) };
+    let Access::S3 { bucket, endpoint, credentials, ca, encryption } = access else {
+        return sort_unknown_store(error, code, &text);
+    };
+    if let Some(refusal) = certificates::refusal(error, endpoint, ca.as_ref()) {
+        return Failure::config(refusal);
+    }
+    let refused = |why: String| format!("the bucket `{bucket}` can't be used: {why}");
+    if let Some(kms) = KmsRefusal::of(code, &text) {
+        let key = kms_key(encryption.as_ref());
+        return Failure::config(match kms {
+            KmsRefusal::CantUse(code) => format!(
+                "{endpoint} can't use {key} to encrypt the bucket `{bucket}` ({code}); enable that key, or name \
+                 another one in s3.encryption.keyId"
+            ),
+            KmsRefusal::Denied(right) => format!(
+                "{endpoint} does not let {credentials} use {key}, which encrypts the bucket `{bucket}` ({right}); \
+                 allow kms:GenerateDataKey and kms:Decrypt on that key"
+            ),
+        });
+    }
     match (code, error) {
         (Some("NoSuchBucket"), _) => {
             Failure::config(format!("the bucket `{bucket}` does not exist at {endpoint}; create it or correct the URI"))
         }
         // versitygw answers with the second code, and with status 404.
-        (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => {
-            Failure::config(format!("{endpoint} does not know the access key: {credentials} was used"))
-        }
-        (Some("SignatureDoesNotMatch"), _) => {
-            Failure::config(format!("{endpoint} refused the secret key: {credentials} was used"))
-        }
-        (Some("ExpiredToken" | "RequestTimeTooSkewed"), _) => Failure::retry(format!(
-            "{endpoint} refused an expired token or a wrong clock ({}): {credentials} was used",
-            code.unwrap_or_default()
-        )),
+        (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => Failure::config(refused(format!(
+            "{endpoint} does not know the access key of {credentials}; put keys there that it knows"
+        ))),
+        (Some("SignatureDoesNotMatch"), _) => Failure::config(refused(format!(
+            "{endpoint} refused the secret key of {credentials}; put the one there that belongs to the access key"
+        ))),
+        (Some("InvalidToken"), _) => Failure::config(refused(format!(
+            "{endpoint} refused the session token of {credentials}; put the one there that belongs to the access key"
+        ))),
+        (Some("ExpiredToken"), _) => Failure::retry(refused(format!(
+            "the session token of {credentials} has expired, says {endpoint}; put new keys there"
+        ))),
+        (Some("RequestTimeTooSkewed"), _) => Failure::retry(refused(format!(
+            "the clocks of this machine and of {endpoint} are too far apart; set the one right that is wrong"
+        ))),
+        (Some("PermanentRedirect" | "AuthorizationHeaderMalformed"), _) => other_region(bucket),
+        _ if text.contains("redirect without LOCATION") => other_region(bucket),
         (_, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) => {
             let code = code.unwrap_or("403");
             Failure::config(format!(
-                "{endpoint} denied access to the bucket `{bucket}` ({code}): {credentials} was used"
+                "{endpoint} denied access to the bucket `{bucket}` ({code}): {credentials} was used; reading, writing, \
+                 listing and deleting must be allowed to it"
             ))
         }
         (_, Error::NotImplemented { operation, .. }) => {
             Failure::config(format!("{endpoint} can't do what is needed: {operation}"))
         }
-        (Some("NotImplemented"), _) => Failure::config(format!("{endpoint} can't do what is needed: {}", brief(&text))),
+        (Some("NotImplemented"), _) => {
+            Failure::config(format!("{endpoint} can't do what is needed: {}", message(&text)))
+        }
         (Some("NoSuchKey"), Error::NotFound { path, .. }) => {
             Failure::config(format!("the object {path} is missing from the bucket `{bucket}` at {endpoint}"))
         }
@@ -60,7 +99,19 @@ pub(super) fn sort(error: &Error, access: &Access) -> Failure {
     }
 }
 
-/// Whether the store understands the request and does not allow it to this user.
+fn other_region(bucket: &str) -> Failure {
+    Failure::config(format!("the bucket `{bucket}` is in another region; correct the region"))
+}
+
+/// Whether the store was asked for an object that is not there. The bucket is there, and the store knows the user.
+#[must_use]
+pub fn is_missing_object(error: &Error) -> bool {
+    // The answer to a HEAD request has no body, and so no code.
+    matches!(error, Error::NotFound { .. }) && matches!(s3_code(&error.to_string()), None | Some("NoSuchKey"))
+}
+
+/// Whether the store understands the request and does not allow it to this user, or shows a certificate that this user
+/// does not accept.
 pub fn is_refusal(error: &Error) -> bool {
     let by_disk = || {
         io_cause(error)
@@ -68,12 +119,15 @@ pub fn is_refusal(error: &Error) -> bool {
     };
     let text = error.to_string();
     let by_key = || {
-        matches!(
-            s3_code(&text),
-            Some("InvalidAccessKeyId" | "XAdminUserNotFound" | "SignatureDoesNotMatch" | "InvalidToken")
-        )
+        s3_code(&text).is_some_and(|code| {
+            KmsRefusal::of(Some(code), &text).is_some()
+                || ["InvalidAccessKeyId", "XAdminUserNotFound", "SignatureDoesNotMatch", "InvalidToken"].contains(&code)
+        })
     };
-    matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) || by_key() || by_disk()
+    matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. })
+        || by_key()
+        || by_disk()
+        || certificates::is_refused(error)
 }
 
 /// One sentence for an error of the machine's own file system, and its remedy.
@@ -139,6 +193,40 @@ pub fn innermost(error: &Error) -> String {
     brief(&cause.to_string())
 }
 
+/// What the key management service refused to the store.
+enum KmsRefusal<'a> {
+    /// The key is not there, disabled or of another kind; the code, as in `KMS.DisabledException`.
+    CantUse(&'a str),
+    /// This user may not use the key; the right that is missing, as in `kms:GenerateDataKey`.
+    Denied(&'a str),
+}
+
+impl<'a> KmsRefusal<'a> {
+    fn of(code: Option<&'a str>, text: &'a str) -> Option<Self> {
+        let code = code?;
+        if code.starts_with("KMS.") {
+            return Some(Self::CantUse(code));
+        }
+        // "User: … is not authorized to perform: kms:GenerateDataKey on resource: …"
+        let (_, right) = text.split_once("perform: ").filter(|_| code == "AccessDenied")?;
+        right.split_whitespace().next().filter(|right| right.starts_with("kms:")).map(Self::Denied)
+    }
+}
+
+/// The key that the document names for encryption, for messages.
+fn kms_key(encryption: Option<&S3Encryption>) -> String {
+    match encryption {
+        Some(S3Encryption::SseKms { key_id: Some(id) }) => format!("the key {}", quoted(id)),
+        Some(S3Encryption::SseKms { key_id: None } | S3Encryption::SseS3) | None => "the bucket's key".to_owned(),
+    }
+}
+
+/// The server's own words, if its answer has any.
+fn message(text: &str) -> String {
+    let words = text.split_once("<Message>").and_then(|(_, rest)| rest.split_once("</Message>"));
+    words.map_or_else(|| brief(text), |(words, _)| words.chars().take(300).collect())
+}
+
 /// An answer without its XML or HTML body.
 fn brief(text: &str) -> String {
     // The body begins after the status line.
@@ -150,109 +238,4 @@ fn brief(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::failure::Remedy;
-    use crate::storage::Credentials;
-
-    fn s3() -> Access {
-        let credentials = Credentials { origin: "the Secret `lake`".into(), keys: None };
-        Access::S3 { bucket: "lake".into(), endpoint: "http://s3:9000".into(), credentials }
-    }
-
-    fn answer(status: u16, code: &str) -> Error {
-        let text = format!(
-            "Server returned non-2xx status code: {status} X: <?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>"
-        );
-        match status {
-            403 => Error::PermissionDenied { path: "p".into(), source: text.into() },
-            404 => Error::NotFound { path: "p".into(), source: text.into() },
-            _ => Error::Generic { store: "S3", source: text.into() },
-        }
-    }
-
-    #[test]
-    fn answers_of_s3_are_sorted_by_remedy() {
-        for (status, code, remedy, says) in [
-            (
-                404,
-                "NoSuchBucket",
-                Remedy::Config,
-                "the bucket `lake` does not exist at http://s3:9000; create it or correct the URI",
-            ),
-            (
-                403,
-                "InvalidAccessKeyId",
-                Remedy::Config,
-                "http://s3:9000 does not know the access key: the Secret `lake` was used",
-            ),
-            (
-                403,
-                "SignatureDoesNotMatch",
-                Remedy::Config,
-                "http://s3:9000 refused the secret key: the Secret `lake` was used",
-            ),
-            (
-                403,
-                "AccessDenied",
-                Remedy::Config,
-                "http://s3:9000 denied access to the bucket `lake` (AccessDenied): the Secret `lake` was used",
-            ),
-            (
-                503,
-                "SlowDown",
-                Remedy::Retry,
-                "the bucket `lake` at http://s3:9000 can't be used now: Server returned non-2xx status code: 503 X \
-                 (SlowDown)",
-            ),
-        ] {
-            assert_eq!(sort(&answer(status, code), &s3()), Failure { remedy, message: says.into() });
-        }
-    }
-
-    #[test]
-    fn refusals_are_told_from_what_is_missing_or_away() {
-        let denied =
-            [answer(403, "AccessDenied"), answer(403, "SignatureDoesNotMatch"), answer(404, "XAdminUserNotFound")];
-        assert!(denied.iter().all(is_refusal));
-        assert!(
-            ![answer(404, "NoSuchBucket"), answer(404, "NoSuchKey"), answer(503, "SlowDown")].iter().any(is_refusal)
-        );
-        let local =
-            |kind: ErrorKind| Error::Generic { store: "LocalFileSystem", source: Box::new(std::io::Error::from(kind)) };
-        assert!(is_refusal(&local(ErrorKind::ReadOnlyFilesystem)) && is_refusal(&local(ErrorKind::PermissionDenied)));
-        assert!(!is_refusal(&local(ErrorKind::StorageFull)));
-    }
-
-    #[test]
-    fn an_answer_that_is_not_s3s_is_one_line() {
-        let html =
-            Error::Generic { store: "S3", source: "status code: 404 Not Found: <!DOCTYPE HTML>\n<html>…".into() };
-        let says = "the bucket `lake` at http://s3:9000 can't be used now: status code: 404 Not Found";
-        assert_eq!(sort(&html, &s3()), Failure::retry(says));
-    }
-
-    #[test]
-    fn a_machine_without_a_role_is_told_to_name_keys() {
-        let text = "Error performing PUT http://169.254.169.254/latest/api/token in 1s: timed out";
-        let failure = sort(&Error::Generic { store: "S3", source: text.into() }, &s3());
-        let says = "no credentials for the bucket `lake` at http://s3:9000: the Secret `lake` was tried; \
-                    name a Secret or set AWS_ACCESS_KEY_ID";
-        assert_eq!(failure, Failure::config(says));
-    }
-
-    #[test]
-    fn a_full_disk_is_retried_and_a_forbidden_one_is_not() {
-        let local = |kind: ErrorKind| Error::Generic {
-            store: "LocalFileSystem",
-            source: Box::new(std::io::Error::new(kind, "os error")),
-        };
-        let full = sort(&local(ErrorKind::StorageFull), &Access::Folder);
-        assert_eq!(full, Failure::retry("the disk is full: make room and it goes on (os error)"));
-        assert_eq!(
-            sort(&local(ErrorKind::PermissionDenied), &Access::Folder),
-            Failure::config("this user may not do that: os error")
-        );
-    }
-}
+mod tests;

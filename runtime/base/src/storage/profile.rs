@@ -1,10 +1,10 @@
 //! Static keys from an AWS credentials file: an INI file with a section per profile. This reads only what Weir needs;
 //! for roles, SSO and processes, users run `aws configure export-credentials`.
 
-use super::keys::Keys;
+use object_store::aws::AwsCredential;
 
 /// The keys of the profile `name`, if the file has both the id and the secret.
-pub(super) fn keys(text: &str, name: &str) -> Option<Keys> {
+pub(super) fn keys(text: &str, name: &str) -> Option<AwsCredential> {
     let mut here = false;
     let (mut id, mut secret, mut token) = (None, None, None);
     for line in text.lines().map(str::trim) {
@@ -24,7 +24,7 @@ pub(super) fn keys(text: &str, name: &str) -> Option<Keys> {
             _ => {}
         }
     }
-    Some(Keys { access_key_id: id?, secret_access_key: secret?, session_token: token })
+    Some(AwsCredential { key_id: id?, secret_key: secret?, token: token })
 }
 
 #[cfg(test)]
@@ -36,8 +36,8 @@ mod tests {
 
     #[test]
     fn a_profile_gives_its_own_keys() {
-        let default = Keys { access_key_id: "A".into(), secret_access_key: "a=b/c".into(), session_token: None };
-        let dev = Keys { access_key_id: "D".into(), secret_access_key: "d".into(), session_token: Some("t".into()) };
+        let default = AwsCredential { key_id: "A".into(), secret_key: "a=b/c".into(), token: None };
+        let dev = AwsCredential { key_id: "D".into(), secret_key: "d".into(), token: Some("t".into()) };
         assert_eq!((keys(FILE, "default"), keys(FILE, "dev")), (Some(default), Some(dev)));
     }
 

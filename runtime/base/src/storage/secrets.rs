@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use crate::failure::{Failure, Result};
 
+/// How often a Secret is read to catch a moment at which nobody exchanges its files. An exchange takes a moment, and
+/// the next one comes a minute later at the earliest.
+const READS_MAX: usize = 3;
+
 /// The folder that holds a folder per Secret.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
@@ -33,6 +37,20 @@ impl Secrets {
         })
     }
 
+    /// What `read` reads from the Secret, all at one moment. The kubelet exchanges the files of a Secret at once: it
+    /// points the link `..data` to another folder.
+    pub(super) fn at_one_moment<T>(&self, name: &str, read: impl Fn() -> Result<T>) -> Result<T> {
+        let files = || self.dir.as_ref().and_then(|dir| dir.join(name).join("..data").read_link().ok());
+        for _ in 1..READS_MAX {
+            let before = files();
+            let found = read();
+            if files() == before {
+                return found;
+            }
+        }
+        read()
+    }
+
     /// The value of a key that may be missing, without one line end at its end.
     pub fn read_optional(&self, name: &str, key: &str) -> Result<Option<String>> {
         let file = self.path(name, key)?;
@@ -52,5 +70,34 @@ impl Secrets {
                 file.display()
             ))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::cell::Cell;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_whose_files_are_exchanged_while_they_are_read_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let secret = dir.path().join("lake");
+        std::fs::create_dir(&secret).unwrap();
+        symlink("..old", secret.join("..data")).unwrap();
+        let secrets = Secrets { dir: Some(dir.path().to_owned()) };
+        let reads = Cell::new(0);
+        let found = secrets.at_one_moment("lake", || {
+            reads.set(reads.get() + 1);
+            let found = std::fs::read_link(secret.join("..data")).unwrap();
+            if reads.get() == 1 {
+                symlink("..new", secret.join("..next")).unwrap();
+                std::fs::rename(secret.join("..next"), secret.join("..data")).unwrap();
+            }
+            Ok(found)
+        });
+        assert_eq!((found, reads.get()), (Ok(PathBuf::from("..new")), 2));
     }
 }

@@ -64,6 +64,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let retry = RetryPolicy::giving_up_after(options.give_up_after);
     let standing = Standing::default();
     let settings = writer::Options {
+        access: location.access,
         retry,
         standing: standing.clone(),
         ..writer::Options::new(plan.checkpoint.uri.as_str(), random.number())
