@@ -105,8 +105,7 @@ fn keys_rights_buckets_and_clocks_that_the_server_refuses_are_told_apart() {
     let start = clock.under(rig.start()).give_up_after(GIVES_UP_AFTER);
     says(&start, RETRY_EXHAUSTED, &refused(&apart));
 
-    let missing = |uri: &str| uri.replace(&bucket, "no-such-bucket");
-    rig.site.checkpoint_uri = missing(&rig.site.checkpoint_uri);
+    rig.site.checkpoint_uri = rig.site.checkpoint_uri.replace(&bucket, "no-such-bucket");
     let missing = format!("the bucket `no-such-bucket` does not exist at {endpoint}; create it or correct the URI");
     says(&rig.start(), CONFIG, &missing);
 }

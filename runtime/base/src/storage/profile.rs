@@ -24,7 +24,7 @@ pub(super) fn keys(text: &str, name: &str) -> Option<AwsCredential> {
             _ => {}
         }
     }
-    Some(AwsCredential { key_id: id?, secret_key: secret?, token: token })
+    Some(AwsCredential { key_id: id?, secret_key: secret?, token })
 }
 
 #[cfg(test)]
