@@ -143,6 +143,10 @@ pub(super) fn until_answered<T>(
             return Err(refusal);
         }
         tracing::debug!(reason = %refusal.text, "asking Kafka again");
+        // At the start there are no lanes yet that would tell it.
+        if let Some(problem) = client.context().take_problem(steady()) {
+            tracing::warn!("{problem}");
+        }
         std::thread::sleep(RETRY_AFTER.saturating_sub(since(started)));
     }
 }
