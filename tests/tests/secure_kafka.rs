@@ -22,6 +22,8 @@ use weir_tests::{or_skip, table, web};
 const RECORDS: u64 = 600;
 /// How much later the rides of the next batch are.
 const LATER_US: i64 = 1_000_000_000;
+/// How many refused runs there are beside each other.
+const RUNS_AT_ONCE: usize = 4;
 const CLIENT: (&str, &str) = ("weir", "secret of the client");
 
 fn shared() -> Result<&'static SecureKafka, Missing> {
@@ -148,59 +150,69 @@ fn oauth(tokens: &TokenServer, secret: &str) -> Json {
 #[test]
 fn each_refusal_is_one_sentence_with_the_cause_and_the_address() {
     let kafka = or_skip!(shared());
-    let secured = Secured::new(kafka);
+    let secured = &Secured::new(kafka);
     let tokens = TokenServer::start(&kafka.authority.server(), CLIENT, USER);
     let scram = || sasl("SCRAM-SHA-512", "password");
     let at = |door| format!("{} (from bootstrapServers)", kafka.address(door));
     let user = at(Door::User);
 
+    let mut cases: Vec<(Door, Json, i32, Vec<String>)> = Vec::new();
+    let mut refused = |door, kafka: &Json, code, says: &[&str]| {
+        cases.push((door, kafka.clone(), code, says.iter().map(|&part| part.to_owned()).collect()));
+    };
     let wrong_password = json!({"tls": tls(), "sasl": sasl("SCRAM-SHA-512", "wrong")});
-    secured.refuses(Door::User, &wrong_password, CONFIG, &[&user, "does not accept this user"]);
+    refused(Door::User, &wrong_password, CONFIG, &[&user, "does not accept this user"]);
     let wrong_plain = json!({"tls": tls(), "sasl": sasl("PLAIN", "wrong")});
-    secured.refuses(Door::User, &wrong_plain, CONFIG, &[&user, "does not accept this user"]);
+    refused(Door::User, &wrong_plain, CONFIG, &[&user, "does not accept this user"]);
 
     let wrong_ca = json!({"tls": {"caSecretRef": {"name": "wrong-ca", "key": "ca.crt"}}, "sasl": scram()});
-    secured.refuses(Door::User, &wrong_ca, CONFIG, &[&user, "`tls.caSecretRef`"]);
-    secured.refuses(Door::User, &json!({"tls": {}, "sasl": scram()}), CONFIG, &[&user, "`tls.caSecretRef`"]);
+    refused(Door::User, &wrong_ca, CONFIG, &[&user, "`tls.caSecretRef`"]);
+    refused(Door::User, &json!({"tls": {}, "sasl": scram()}), CONFIG, &[&user, "`tls.caSecretRef`"]);
     let right = json!({"tls": tls(), "sasl": scram()});
-    secured.refuses(Door::Expired, &right, CONFIG, &[&at(Door::Expired), "expired"]);
-    secured.refuses(Door::Elsewhere, &right, CONFIG, &[&at(Door::Elsewhere), "elsewhere.example"]);
+    refused(Door::Expired, &right, CONFIG, &[&at(Door::Expired), "expired"]);
+    refused(Door::Elsewhere, &right, CONFIG, &[&at(Door::Elsewhere), "elsewhere.example"]);
 
-    secured.refuses(Door::Mutual, &json!({"tls": tls()}), CONFIG, &[&at(Door::Mutual), "`tls.clientSecretRef`"]);
+    refused(Door::Mutual, &json!({"tls": tls()}), CONFIG, &[&at(Door::Mutual), "`tls.clientSecretRef`"]);
     let foreign =
         json!({"caSecretRef": {"name": "ca", "key": "ca.crt"}, "clientSecretRef": {"name": "foreign-client"}});
-    secured.refuses(
+    refused(
         Door::Mutual,
         &json!({"tls": foreign}),
         CONFIG,
         &[&at(Door::Mutual), "a client's certificate that it trusts"],
     );
 
-    secured.refuses(Door::User, &json!({}), CONFIG, &[&user, "`tls: {}`"]);
+    refused(Door::User, &json!({}), CONFIG, &[&user, "`tls: {}`"]);
     let plain = kafka.kafka.bootstrap();
     let to_plain = json!({"tls": tls(), "bootstrapServers": plain});
-    secured.refuses(Door::User, &to_plain, RETRY_EXHAUSTED, &[&plain, "speaks no TLS"]);
-    secured.refuses(Door::User, &json!({"tls": tls()}), RETRY_EXHAUSTED, &["Kafka", "`sasl`"]);
+    refused(Door::User, &to_plain, RETRY_EXHAUSTED, &[&plain, "speaks no TLS"]);
+    refused(Door::User, &json!({"tls": tls()}), RETRY_EXHAUSTED, &["Kafka", "`sasl`"]);
 
     let mut stranger = scram();
     stranger["username"] = json!({"value": STRANGER});
     let topic = secured.rig.site.topic.clone();
     let forbidden = json!({"tls": tls(), "sasl": stranger});
-    secured.refuses(Door::User, &forbidden, CONFIG, &["does not let this user read topic", &topic]);
+    refused(Door::User, &forbidden, CONFIG, &["does not let this user read topic", &topic]);
 
-    secured.refuses(
-        Door::Astray,
-        &right,
-        RETRY_EXHAUSTED,
-        &["(advertised by broker 1 on the listener of", "Connect to"],
-    );
+    refused(Door::Astray, &right, RETRY_EXHAUSTED, &["(advertised by broker 1 on the listener of", "Connect to"]);
 
     let bad_client = json!({"tls": tls(), "sasl": oauth(&tokens, "wrong")});
-    secured.refuses(Door::User, &bad_client, CONFIG, &[&tokens.endpoint(), "invalid_client", "`oauth`"]);
+    refused(Door::User, &bad_client, CONFIG, &[&tokens.endpoint(), "invalid_client", "`oauth`"]);
     let missing = json!({"tls": {"caSecretRef": {"name": "nowhere", "key": "ca.crt"}}});
-    secured.refuses(Door::Tls, &missing, CONFIG, &["the Secret `nowhere` has no key `ca.crt`"]);
+    refused(Door::Tls, &missing, CONFIG, &["the Secret `nowhere` has no key `ca.crt`"]);
     let no_pem = json!({"tls": {"caSecretRef": {"name": "user", "key": "username"}}});
-    secured.refuses(Door::Tls, &no_pem, CONFIG, &["-----BEGIN CERTIFICATE-----"]);
+    refused(Door::Tls, &no_pem, CONFIG, &["-----BEGIN CERTIFICATE-----"]);
+
+    // Most of the time a run waits for brokers.
+    std::thread::scope(|scope| {
+        for cases in cases.chunks(cases.len().div_ceil(RUNS_AT_ONCE)) {
+            scope.spawn(move || {
+                for (door, kafka, code, says) in cases {
+                    secured.refuses(*door, kafka, *code, &says.iter().map(String::as_str).collect::<Vec<_>>());
+                }
+            });
+        }
+    });
 }
 
 /// The pipeline does not need the group's offsets, so a missing right on the group only makes them stale.
