@@ -11,11 +11,12 @@ use weir_runtime::checkpoint::removal::{Removed, remove};
 use weir_runtime::checkpoint::store::Store;
 use weir_runtime::random::Random;
 use weir_runtime::retry::RetryPolicy;
-use weir_runtime::storage::{self, Secrets};
+use weir_runtime::storage;
 
 use crate::document::{self, DocumentArgs};
 use crate::run;
 use crate::say::{err, out};
+use crate::secrets::SecretsArgs;
 
 /// The deadline of each request.
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
@@ -30,9 +31,8 @@ pub enum Checkpoint {
 pub struct DeleteArgs {
     #[command(flatten)]
     document: DocumentArgs,
-    /// The folder in which Secrets are mounted, as DIR/SECRET/KEY.
-    #[arg(long, value_name = "DIR")]
-    secrets: Option<PathBuf>,
+    #[command(flatten)]
+    secrets: SecretsArgs,
     /// How many seconds the checkpoint store may be unavailable before the command ends with the reason.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = run::parse_seconds)]
     give_up_after: u64,
@@ -89,7 +89,7 @@ pub fn run(command: &Checkpoint) -> ExitCode {
 
 fn delete(plan: &Plan, args: &DeleteArgs) -> Result<Removed, Failure> {
     let uri = &plan.checkpoint.uri;
-    let location = storage::open(uri, plan.storage_for(uri), &Secrets { dir: args.secrets.clone() })?;
+    let location = storage::open(uri, plan.storage_for(uri), &args.secrets.open())?;
     let store = Store::new(location.store, location.path, uri, CALL_DEADLINE).reached_by(location.access);
     let retry = RetryPolicy::giving_up_after(Duration::from_secs(args.give_up_after));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

@@ -13,6 +13,7 @@ mod produce;
 mod replay_rejected;
 mod run;
 mod say;
+mod secrets;
 mod threads;
 mod usage;
 

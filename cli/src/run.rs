@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-#[cfg(target_os = "linux")]
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -19,11 +17,11 @@ use weir_runtime::checkpoint::home::Home;
 use weir_runtime::clock::{since, steady};
 use weir_runtime::engine::{self, MaintenanceClock, Options, Signal, Summary};
 use weir_runtime::observe::Reporting;
-use weir_runtime::storage::Secrets;
 
 use crate::document::{self, DocumentArgs};
 use crate::outfile;
 use crate::say::{self, Log, err};
+use crate::secrets::SecretsArgs;
 use crate::usage;
 
 /// The exit code of a run that was stopped early: by a second signal, or by the first one if the run has a name. It is
@@ -36,9 +34,8 @@ const SUMMARY: &str = "--summary";
 pub struct RunArgs {
     #[command(flatten)]
     document: DocumentArgs,
-    /// The folder in which Secrets are mounted, as DIR/SECRET/KEY.
-    #[arg(long, value_name = "DIR")]
-    secrets: Option<PathBuf>,
+    #[command(flatten)]
+    secrets: SecretsArgs,
     /// Write a summary to FILE at the end, as one JSON object.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
@@ -96,14 +93,6 @@ pub struct RunArgs {
     log_json: bool,
 }
 
-/// On Linux, a crash then leaves no core dump, and no other process of the same user can read this one's memory.
-fn forbid_core_dumps() {
-    #[cfg(target_os = "linux")]
-    if let Err(e) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        tracing::warn!("a crash of this process may leave a core dump with passwords in it: {e}");
-    }
-}
-
 /// Parses a flag that takes whole seconds.
 ///
 /// # Errors
@@ -144,12 +133,8 @@ pub fn run(args: &RunArgs) -> ExitCode {
     for notice in notices {
         tracing::warn!("{notice}");
     }
-    if args.secrets.is_some() {
-        // What is in memory from here on has passwords and keys in it.
-        forbid_core_dumps();
-    }
     let options = Options {
-        secrets: Secrets { dir: args.secrets.clone() },
+        secrets: args.secrets.open(),
         lanes: args.lanes.map_or_else(cores, Into::into),
         workers: args.workers.map_or_else(cores, Into::into),
         memory_bytes: args.memory.or_else(weir_runtime::memory::cgroup_limit_bytes),

@@ -22,7 +22,7 @@ use weir_runtime::retry::RetryPolicy;
 use weir_runtime::sink::reading_back::{Expected, Versions};
 use weir_runtime::sink::{self, Environment, Means};
 use weir_runtime::source::kafka::access::Access;
-use weir_runtime::storage::{Secrets, Standing};
+use weir_runtime::storage::Standing;
 
 use self::count::Counts;
 use self::send::{Destination, Sender};
@@ -30,15 +30,15 @@ use self::walk::{Selection, Walk};
 use crate::document::{self, DocumentArgs};
 use crate::run;
 use crate::say::{err, out};
+use crate::secrets::SecretsArgs;
 
 /// The arguments of `weir replay-rejected`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
     #[command(flatten)]
     document: DocumentArgs,
-    /// The folder in which Secrets are mounted, as DIR/SECRET/KEY.
-    #[arg(long, value_name = "DIR")]
-    secrets: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    secrets: SecretsArgs,
     /// The sink whose table is read. Required if several sinks read an output `Rejected`.
     #[arg(long, value_name = "NAME")]
     sink: Option<String>,
@@ -104,7 +104,7 @@ fn replay(plan: &Arc<Plan>, args: &ReplayArgs) -> Result<()> {
     let versions = Versions { from: args.from_version, to: args.to_version };
     let environment = Environment {
         plan: Arc::clone(plan),
-        secrets: Secrets { dir: args.secrets.clone() },
+        secrets: args.secrets.open(),
         means: Means::of_system(RetryPolicy::giving_up_after(patience)),
         standing: Standing::default(),
     };
