@@ -68,7 +68,11 @@ fn sasl(sasl: &Sasl, has_tls: bool, kafka_at: &Path, out: &mut Findings) -> Opti
         SaslMechanism::ScramSha512 => Some(plan::PasswordMechanism::ScramSha512),
         SaslMechanism::OauthBearer | SaslMechanism::AwsMskIam => None,
     };
-    let name = mechanism_name(sasl.mechanism);
+    let name = match (mechanism, sasl.mechanism) {
+        (Some(mechanism), _) => mechanism.as_str(),
+        (None, SaslMechanism::AwsMskIam) => "AWS_MSK_IAM",
+        (None, _) => "OAUTHBEARER",
+    };
     // A SCRAM exchange proves the password without sending it; these send what anybody could use who listens.
     if !has_tls && !matches!(sasl.mechanism, SaslMechanism::ScramSha256 | SaslMechanism::ScramSha512) {
         let message = format!(
@@ -106,16 +110,6 @@ fn sasl(sasl: &Sasl, has_tls: bool, kafka_at: &Path, out: &mut Findings) -> Opti
         (Some(mechanism), _) => Some(plan::Sasl::Password { mechanism, username: username?, password: password? }),
         (None, SaslMechanism::AwsMskIam) => Some(plan::Sasl::AwsMskIam),
         (None, _) => Some(plan::Sasl::OauthBearer(oauth?)),
-    }
-}
-
-fn mechanism_name(mechanism: SaslMechanism) -> &'static str {
-    match mechanism {
-        SaslMechanism::Plain => "PLAIN",
-        SaslMechanism::ScramSha256 => "SCRAM-SHA-256",
-        SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
-        SaslMechanism::OauthBearer => "OAUTHBEARER",
-        SaslMechanism::AwsMskIam => "AWS_MSK_IAM",
     }
 }
 

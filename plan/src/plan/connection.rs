@@ -41,18 +41,6 @@ pub enum Sasl {
     AwsMskIam,
 }
 
-impl Sasl {
-    /// The mechanism by Kafka's name.
-    #[must_use]
-    pub fn mechanism(&self) -> &'static str {
-        match self {
-            Self::Password { mechanism, .. } => mechanism.as_str(),
-            Self::OauthBearer(_) => "OAUTHBEARER",
-            Self::AwsMskIam => "AWS_MSK_IAM",
-        }
-    }
-}
-
 /// The mechanisms that take a user and a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PasswordMechanism {
