@@ -37,10 +37,14 @@ impl Secrets {
         })
     }
 
-    /// What `read` reads from the Secret, all at one moment. The kubelet exchanges the files of a Secret at once: it
-    /// points the link `..data` to another folder.
+    /// What `read` reads from the Secret, all at one moment. The kubelet exchanges all files of a volume at once: it
+    /// points the volume's link `..data` to another folder. The operator makes one volume of all Secrets; others may
+    /// make one of each.
     pub(super) fn at_one_moment<T>(&self, name: &str, read: impl Fn() -> Result<T>) -> Result<T> {
-        let files = || self.dir.as_ref().and_then(|dir| dir.join(name).join("..data").read_link().ok());
+        let files = || {
+            let dir = self.dir.as_ref()?;
+            Some([dir.clone(), dir.join(name)].map(|volume| volume.join("..data").read_link().ok()))
+        };
         for _ in 1..READS_MAX {
             let before = files();
             let found = read();
@@ -83,21 +87,23 @@ mod tests {
 
     #[test]
     fn a_secret_whose_files_are_exchanged_while_they_are_read_is_read_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let secret = dir.path().join("lake");
-        std::fs::create_dir(&secret).unwrap();
-        symlink("..old", secret.join("..data")).unwrap();
-        let secrets = Secrets { dir: Some(dir.path().to_owned()) };
-        let reads = Cell::new(0);
-        let found = secrets.at_one_moment("lake", || {
-            reads.set(reads.get() + 1);
-            let found = std::fs::read_link(secret.join("..data")).unwrap();
-            if reads.get() == 1 {
-                symlink("..new", secret.join("..next")).unwrap();
-                std::fs::rename(secret.join("..next"), secret.join("..data")).unwrap();
-            }
-            Ok(found)
-        });
-        assert_eq!((found, reads.get()), (Ok(PathBuf::from("..new")), 2));
+        for volume in ["", "lake"] {
+            let dir = tempfile::tempdir().unwrap();
+            let volume = dir.path().join(volume);
+            std::fs::create_dir_all(&volume).unwrap();
+            symlink("..old", volume.join("..data")).unwrap();
+            let secrets = Secrets { dir: Some(dir.path().to_owned()) };
+            let reads = Cell::new(0);
+            let found = secrets.at_one_moment("lake", || {
+                reads.set(reads.get() + 1);
+                let found = std::fs::read_link(volume.join("..data")).unwrap();
+                if reads.get() == 1 {
+                    symlink("..new", volume.join("..next")).unwrap();
+                    std::fs::rename(volume.join("..next"), volume.join("..data")).unwrap();
+                }
+                Ok(found)
+            });
+            assert_eq!((found, reads.get()), (Ok(PathBuf::from("..new")), 2));
+        }
     }
 }
