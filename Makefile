@@ -115,11 +115,14 @@ lint: deps ## check the format, run clippy, and check where tests stand and how 
 docs: deps ## build the API docs; broken links are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PACKAGES) --no-deps
 
-# The check of advisories needs their database from the network: `make deny DENY_CHECKS=advisories`, which the GitHub
-# workflow runs.
+# The check of advisories needs their database from the network, or a clone of it: `make deny DENY_CHECKS=advisories`,
+# which the GitHub workflow runs, or `make deny DENY_CHECKS=advisories ADVISORY_DB=/path/to/advisory-db`.
 DENY_CHECKS ?= bans licenses sources
+ADVISORY_DB ?=
+FROM_CLONE := GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0="url.file://$(ADVISORY_DB).insteadOf" \
+  GIT_CONFIG_VALUE_0=https://github.com/RustSec/advisory-db
 deny: deps $(DENY) ## check the dependencies: licences, bans, sources
-	$(DENY) --locked --all-features check $(DENY_CHECKS)
+	$(if $(ADVISORY_DB),$(FROM_CLONE)) $(DENY) --locked --all-features check $(DENY_CHECKS)
 
 # Built without optimisation: the build takes 100 CPU-seconds, and the program runs for one second.
 $(DENY):
