@@ -166,11 +166,11 @@ fn each_refusal_is_one_sentence_with_the_cause_and_the_address() {
     refused(Door::User, &wrong_plain, CONFIG, &[&user, "does not accept this user"]);
 
     let wrong_ca = json!({"tls": {"caSecretRef": {"name": "wrong-ca", "key": "ca.crt"}}, "sasl": scram()});
-    refused(Door::User, &wrong_ca, CONFIG, &[&user, "`tls.caSecretRef`"]);
+    refused(Door::User, &wrong_ca, CONFIG, &[&user, "is not from the CA in the key `ca.crt` of the Secret `wrong-ca`"]);
     refused(Door::User, &json!({"tls": {}, "sasl": scram()}), CONFIG, &[&user, "`tls.caSecretRef`"]);
     let right = json!({"tls": tls(), "sasl": scram()});
     refused(Door::Expired, &right, CONFIG, &[&at(Door::Expired), "expired"]);
-    refused(Door::Elsewhere, &right, CONFIG, &[&at(Door::Elsewhere), "elsewhere.example"]);
+    refused(Door::Elsewhere, &right, CONFIG, &[&at(Door::Elsewhere), "but for `elsewhere.example`"]);
 
     refused(Door::Mutual, &json!({"tls": tls()}), CONFIG, &[&at(Door::Mutual), "`tls.clientSecretRef`"]);
     let foreign =
@@ -201,7 +201,7 @@ fn each_refusal_is_one_sentence_with_the_cause_and_the_address() {
     let missing = json!({"tls": {"caSecretRef": {"name": "nowhere", "key": "ca.crt"}}});
     refused(Door::Tls, &missing, CONFIG, &["the Secret `nowhere` has no key `ca.crt`"]);
     let no_pem = json!({"tls": {"caSecretRef": {"name": "user", "key": "username"}}});
-    refused(Door::Tls, &no_pem, CONFIG, &["-----BEGIN CERTIFICATE-----"]);
+    refused(Door::Tls, &no_pem, CONFIG, &["the key `username` of the Secret `user`: there is no certificate in it"]);
 
     // Most of the time a run waits for brokers.
     std::thread::scope(|scope| {

@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests play the clock and draw as they like"))]
 
 mod allocator;
+pub mod certificates;
 pub mod clock;
 pub mod failpoint;
 pub mod failure;

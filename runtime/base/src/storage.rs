@@ -4,13 +4,13 @@
 
 mod access;
 mod aws_keys;
-mod certificates;
 mod current_keys;
 mod failures;
 mod part_file;
 mod profile;
 mod secrets;
 mod standing;
+mod tls;
 mod upload;
 
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
 use url::Url;
 use weir_plan::plan::{S3, S3Encryption, SecretKey, Storage};
 use weir_plan::quote::quoted;
@@ -34,6 +34,7 @@ pub use secrets::Secrets;
 pub use standing::Standing;
 pub use upload::{PART_BYTES, Target, Upload};
 
+use crate::certificates;
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
 
@@ -247,7 +248,12 @@ fn client_options(ca: Option<&SecretKey>, secrets: &Secrets) -> Result<ClientOpt
         .with_timeout(REQUEST_DEADLINE)
         .with_connect_timeout(CONNECT_TIMEOUT);
     let authorities = ca.map(|ca| certificates::authorities(ca, secrets)).transpose()?.unwrap_or_default();
-    Ok(authorities.into_iter().fold(options, ClientOptions::with_root_certificate))
+    for authority in authorities {
+        let authority = Certificate::from_der(&authority)
+            .map_err(|e| Failure::bug(format!("a certificate that was just read can't be used: {e}")))?;
+        options = options.with_root_certificate(authority);
+    }
+    Ok(options)
 }
 
 /// Sets the document's endpoint, region and addressing. A bucket in the host name needs a host that has sub-domains,

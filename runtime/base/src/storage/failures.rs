@@ -9,7 +9,7 @@ use weir_plan::plan::S3Encryption;
 use weir_plan::quote::quoted;
 
 use super::access::Access;
-use super::certificates;
+use super::tls;
 use crate::failure::Failure;
 
 /// Hosts that AWS's clients ask for a role: of instances, EKS and ECS.
@@ -35,7 +35,7 @@ fn sort(error: &Error, access: &Access) -> Failure {
     let Access::S3 { bucket, endpoint, credentials, ca, encryption } = access else {
         return sort_unknown_store(error, code, &text);
     };
-    if let Some(refusal) = certificates::refusal(error, endpoint, ca.as_ref()) {
+    if let Some(refusal) = tls::refusal(error, endpoint, ca.as_ref()) {
         return Failure::config(refusal);
     }
     let refused = |why: String| format!("the bucket `{bucket}` can't be used: {why}");
@@ -127,7 +127,7 @@ pub fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. })
         || by_key()
         || by_disk()
-        || certificates::is_refused(error)
+        || tls::is_certificate_refused(error)
 }
 
 /// One sentence for an error of the machine's own file system, and its remedy.

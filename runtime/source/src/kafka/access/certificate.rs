@@ -5,52 +5,34 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
+use weir_base::certificates::{Server, authorities};
+use weir_base::storage::Secrets;
+use weir_plan::plan::SecretKey;
 
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// Looks at the certificate of the server at `host:port`, with these authorities trusted (in PEM), or those of the
-/// machine. `None` if nothing can be said.
-pub(super) fn fault(address: &str, trusted: Option<&str>) -> Option<String> {
-    let (host, error) = error(address, trusted)?;
-    Some(match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "the broker's certificate has expired; have it renewed".to_owned()
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "the broker's certificate is not valid yet; see whether the clocks are right".to_owned()
-        }
-        CertificateError::NotValidForNameContext { presented, .. } => {
-            // Each is written as `DnsName("kafka.data")`.
-            let names: Vec<_> = presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name)).collect();
-            format!(
-                "the broker's certificate is not for {host} but for {}; write an address that it is for, or have {host} \
-                 put into it",
-                names.join(", ")
-            )
-        }
-        CertificateError::NotValidForName => format!("the broker's certificate is not for {host}"),
-        CertificateError::UnknownIssuer => match trusted {
-            Some(_) => {
-                "the broker's certificate was not signed by the authority in `tls.caSecretRef`; write the one that has \
-                 signed it"
-            }
-            None => {
-                "the broker's certificate was signed by an authority that this machine does not know; write its \
-                 certificate as `tls.caSecretRef` in the connection"
-            }
-        }
-        .to_owned(),
-        other => format!("the broker's certificate can't be trusted: {other}"),
-    })
+/// Looks at the certificate of the broker at `host:port`, with the document's CA trusted, or those of the machine.
+/// `None` if nothing can be said.
+pub(super) fn fault(address: &str, ca: Option<&SecretKey>, secrets: &Secrets) -> Option<String> {
+    let trusted = match ca {
+        Some(ca) => authorities(ca, secrets).ok()?,
+        None => rustls_native_certs::load_native_certs().certs,
+    };
+    let broker = Server {
+        certificate: "the broker's certificate",
+        ca,
+        ca_field: "`tls.caSecretRef`",
+        address_field: "`bootstrapServers`",
+    };
+    Some(broker.refused(&error(address, trusted)?))
 }
 
 /// Whether the server at `host:port` answers with a certificate, so that it speaks TLS.
 pub(super) fn is_there(address: &str) -> bool {
     // Nobody is trusted, so each certificate is a fault.
-    error(address, Some("")).is_some()
+    error(address, Vec::new()).is_some()
 }
 
 /// Whether anybody takes a connection at `host:port`.
@@ -62,15 +44,12 @@ fn connect(address: &str) -> Option<TcpStream> {
     TcpStream::connect_timeout(&address.to_socket_addrs().ok()?.next()?, DEADLINE).ok()
 }
 
-/// The host of this address, and why its certificate is not trusted.
-fn error(address: &str, trusted: Option<&str>) -> Option<(String, CertificateError)> {
+/// Why the certificate at this address is not trusted.
+fn error(address: &str, trusted: Vec<CertificateDer<'static>>) -> Option<CertificateError> {
     let host = address.rsplit_once(':')?.0.trim_matches(['[', ']']).to_owned();
-    let name = ServerName::try_from(host.clone()).ok()?;
+    let name = ServerName::try_from(host).ok()?;
     let mut roots = RootCertStore::empty();
-    match trusted {
-        Some(pem) => roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem.as_bytes()).flatten()),
-        None => roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
-    };
+    roots.add_parsable_certificates(trusted);
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .ok()?
@@ -82,7 +61,7 @@ fn error(address: &str, trusted: Option<&str>) -> Option<(String, CertificateErr
     stream.set_write_timeout(Some(DEADLINE)).ok()?;
     let error = connection.complete_io(&mut stream).err()?;
     match error.get_ref()?.downcast_ref::<rustls::Error>()? {
-        rustls::Error::InvalidCertificate(error) => Some((host, error.clone())),
+        rustls::Error::InvalidCertificate(error) => Some(error.clone()),
         _ => None,
     }
 }

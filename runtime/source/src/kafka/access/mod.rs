@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use rdkafka::ClientConfig;
 use rdkafka::client::OAuthToken;
-use weir_base::failure::{Failure, Result};
+use weir_base::certificates::authorities;
+use weir_base::failure::Result;
 use weir_base::storage::Secrets;
 use weir_plan::plan::{KafkaConnection, Sasl, SecretKey, Tls, Username};
 
@@ -100,8 +101,7 @@ impl Access {
 
     /// What is wrong with the certificate of the broker at `host:port`, as far as another look at it can say.
     pub(super) fn certificate_fault(&self, address: &str) -> Option<String> {
-        let trusted = self.connection.tls.as_ref()?.ca.as_ref().and_then(|key| self.read(key).ok());
-        certificate::fault(address, trusted.as_deref())
+        certificate::fault(address, self.connection.tls.as_ref()?.ca.as_ref(), &self.secrets)
     }
 
     /// Whether this client comes without TLS, and a broker that the document names speaks TLS.
@@ -156,15 +156,8 @@ impl Access {
         ];
         match &tls.ca {
             Some(key) => {
-                let certificates = self.read(key)?;
-                if !certificates.contains("-----BEGIN CERTIFICATE-----") {
-                    return Err(Failure::config(format!(
-                        "the key `{}` of the Secret `{}` (tls.caSecretRef) has no certificate in PEM, which begins with \
-                         -----BEGIN CERTIFICATE-----",
-                        key.key, key.secret
-                    )));
-                }
-                settings.push(("ssl.ca.pem", certificates));
+                authorities(key, &self.secrets)?;
+                settings.push(("ssl.ca.pem", self.read(key)?));
             }
             // Looks where systems keep their certificates, since a statically linked OpenSSL has a place of its own.
             None => settings.push(("ssl.ca.location", "probe".to_owned())),

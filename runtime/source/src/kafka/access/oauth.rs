@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Certificate, StatusCode};
 use serde::Deserialize;
+use weir_base::certificates::authorities;
 use weir_base::failure::{Failure, Result};
 use weir_base::storage::Secrets;
 use weir_plan::plan::{Oauth, Tls};
@@ -49,14 +50,10 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none());
         // A server of one's own is mostly under the brokers' authority.
         if let Some(key) = tls.and_then(|tls| tls.ca.as_ref()) {
-            let unusable = |e: reqwest::Error| {
-                let says =
-                    format!("the key `{}` of the Secret `{}` has no certificate in PEM: {e}", key.key, key.secret);
-                Failure::config(says)
-            };
-            let trusted = Certificate::from_pem_bundle(secrets.read(&key.secret, &key.key)?.as_bytes());
-            for certificate in trusted.map_err(unusable)? {
-                builder = builder.add_root_certificate(certificate);
+            for authority in authorities(key, secrets)? {
+                let authority = Certificate::from_der(&authority)
+                    .map_err(|e| Failure::bug(format!("a certificate that was just read can't be used: {e}")))?;
+                builder = builder.add_root_certificate(authority);
             }
         }
         let http = builder.build().map_err(|e| Failure::config(format!("the client for tokens: {e}")))?;
