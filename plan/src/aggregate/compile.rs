@@ -125,7 +125,8 @@ impl Step<'_> {
             Some(sql) => calls.filter(sql).map(Some),
         };
         let filter = filter.map_err(|e| self.refuse(AggregatePart::ColumnFilter(i), e.0));
-        let planned = planner.plan(&column.expr).map_err(|e| self.refuse(AggregatePart::ColumnExpr(i), e.0)).ok()?;
+        let planned = planner.plan(&column.expr).map_err(|why| planner.advised(why, &column.expr));
+        let planned = planned.map_err(|e| self.refuse(AggregatePart::ColumnExpr(i), e.0)).ok()?;
         let found = aggregates_in(&planned);
         if found.is_empty() && column.filter.is_some() {
             let why = format!("`{}` has no aggregate for a filter to apply to", column.expr);
