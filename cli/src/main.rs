@@ -8,6 +8,7 @@ mod columns;
 mod demo;
 mod document;
 mod explain;
+mod flags;
 mod outfile;
 mod produce;
 mod replay_rejected;

@@ -111,8 +111,9 @@ fn find_node(spec: &Spec, name: &str, path: &Path, out: &mut Findings) -> Option
         return Some(Input::Step(i));
     }
     let names: Vec<_> = spec.sources.iter().map(|s| &*s.name).chain(spec.steps.iter().map(|s| &*s.name)).collect();
-    // The author may have meant a node whose name is missing.
-    if names.contains(&"") {
+    // The author may have meant a node whose name is missing, or one in a list that can't be read.
+    let spec_at = Path::root().field("spec");
+    if names.contains(&"") || ["sources", "steps"].iter().any(|list| out.is_broken(&spec_at.field(list))) {
         return None;
     }
     if spec.sinks.iter().any(|s| s.name == name) {
