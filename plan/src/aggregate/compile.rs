@@ -14,7 +14,8 @@ use super::{
     Aggregate, AggregateColumn, AggregateError, AggregatePart, GroupColumn, WINDOW_END, WINDOW_START, window_fields,
 };
 use crate::expr::{Binder, ExprError, ScalarExpr, with_room};
-use crate::plan::{Input, has_event_time};
+use crate::input::Input;
+use crate::types::has_event_time;
 use crate::window::Window;
 
 /// Compiles the aggregation of `input`, whose rows have `input_schema`, over `window` and the columns of `group_by`.

@@ -12,6 +12,7 @@ use datafusion_sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Token
 
 use super::context::AGGREGATES;
 use super::dialect::Bounded;
+use super::methods::arguments;
 use super::nesting::has_too_deep_types;
 use super::{ExprError, habits, methods, slips, syntax};
 use crate::quote::quoted;
@@ -325,14 +326,6 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
         }
     }
     ControlFlow::Continue(())
-}
-
-/// The arguments as the user wrote them.
-pub(super) fn arguments(function: &Function) -> Vec<String> {
-    match &function.args {
-        FunctionArguments::List(list) => list.args.iter().map(ToString::to_string).collect(),
-        FunctionArguments::None | FunctionArguments::Subquery(_) => Vec::new(),
-    }
 }
 
 /// Rewrites syntax that the planner would misread or can't read.
