@@ -18,7 +18,9 @@ pub mod places;
 mod refused;
 pub mod resource;
 mod schedule;
+mod status;
 mod stored;
+mod versions;
 
 pub use document::StreamPipeline;
 pub use editor::json_schema;

@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 
 use super::unions;
 use crate::finding::one_of;
-use crate::places::FOLDER_ON_A_CLUSTER;
+
+/// What is said of a folder in a document for a cluster, by the definition and by lowering.
+pub(crate) const FOLDER_ON_A_CLUSTER: &str =
+    "a folder of a pod is lost with the pod, and what is in it with the folder; on a cluster write s3://bucket/path";
 
 const DURATION: &str = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
 

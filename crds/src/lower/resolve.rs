@@ -6,19 +6,10 @@ use weir_plan::plan::Input;
 use weir_plan::quote::quoted;
 
 use super::check::{NAMED_MAX, suggestion};
+use super::graph::Graph;
 use super::{name, step};
 use crate::document::Spec;
 use crate::finding::{Findings, Path, nearest, one_of};
-
-/// The resolved references. Positions are those of the document.
-pub(super) struct Graph {
-    /// What each step reads, in the order of its inputs; `None` for an unknown node.
-    pub(super) step_inputs: Vec<Vec<Option<Input>>>,
-    /// What each sink writes, and which output of it.
-    pub(super) sink_inputs: Vec<Option<(Input, Output)>>,
-    /// The steps in topological order; steps in or behind circles come last.
-    pub(super) order: Vec<usize>,
-}
 
 pub(super) fn resolve(spec: &Spec, at: &Path, out: &mut Findings) -> Graph {
     let (sources, steps, sinks) = (at.field("sources"), at.field("steps"), at.field("sinks"));
