@@ -1,9 +1,19 @@
 //! Secrets that appear or change. The operator does not watch them.
 
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Secret, Service};
-use kube::api::{DeleteParams, Patch, PatchParams};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::Resource;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
+use weir_crds::resource::StreamPipeline;
 use weir_e2e::deadline;
 use weir_tests::or_skip;
 
@@ -94,4 +104,76 @@ async fn a_revision_that_was_given_up_is_tried_again_when_a_secret_has_changed()
     change_keys(&stage, "another").await;
     assert_eq!(stage.deployed_other_than(&first).await, second);
     stage.wait_for("Stalled", "False/UpToDate").await;
+}
+
+/// The operator meets a Secret that lacks a key, one that is whole, one that a pod refuses, and a new one, with all its
+/// logs switched on. Its own token is a credential too.
+#[tokio::test]
+async fn no_value_of_a_secret_is_in_anything_that_the_operator_writes() {
+    let [first, second, unnamed] =
+        ["of-the-first-keys", "of-the-second-keys", "of-a-key-nobody-names"].map(|of| format!("marker-{of}"));
+    let mut stage = or_skip!(Stage::new().await);
+    stage.trace_operator();
+    let secrets = stage.api::<Secret>();
+    let write = async |data: serde_json::Value| {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "lake"}, "stringData": data});
+        secrets.patch("lake", &PatchParams::apply("a person").force(), &Patch::Apply(secret)).await.unwrap();
+    };
+    secrets.delete("lake", &DeleteParams::default()).await.unwrap();
+    write(json!({"accessKeyId": first, "unnamed": unnamed})).await;
+    stage.apply("/spec/limits", json!({"recordsPerEpoch": 1000})).await;
+    stage.wait_for("Validated", "False/SecretMissing").await;
+    write(json!({"accessKeyId": first, "secretAccessKey": first, "unnamed": unnamed})).await;
+    stage.deployed_other_than("").await;
+    let running = runtime().await;
+    stage.replace_pod(json!({"running": {}}), running).await;
+    stage.wait_for("Ready", "True/Running").await;
+    let refused =
+        json!({"terminated": {"exitCode": 2, "reason": "Error", "message": "http://s3:9000 refused the key"}});
+    stage.replace_pod(refused, running).await;
+    stage.wait_for("Ready", "False/ConfigError").await;
+    write(json!({"accessKeyId": second, "secretAccessKey": second})).await;
+    stage.replace_pod(json!({"running": {}}), running).await;
+    stage.wait_for("Ready", "True/Running").await;
+
+    let written = [
+        all::<StreamPipeline>(&stage).await,
+        all::<Deployment>(&stage).await,
+        all::<ControllerRevision>(&stage).await,
+        all::<ConfigMap>(&stage).await,
+        all::<Job>(&stage).await,
+        all::<Lease>(&stage).await,
+        all::<Event>(&stage).await,
+        all::<Pod>(&stage).await,
+        all::<Service>(&stage).await,
+        all::<ServiceAccount>(&stage).await,
+        all::<NetworkPolicy>(&stage).await,
+        stage.metrics(),
+        stage.log(),
+    ]
+    .concat();
+    // Otherwise nothing was switched on.
+    assert!(stage.log().contains("TRACE"));
+    for marker in [&first, &second, &unnamed, &stage.token()] {
+        // The last is how Rust writes bytes, and so a Secret, into a log.
+        let bytes = format!("{:?}", marker.as_bytes());
+        for text in [marker, &BASE64_STANDARD_NO_PAD.encode(marker), bytes.trim_matches(['[', ']'])] {
+            let Some(at) = written.find(text) else { continue };
+            let before: String = written[..at].chars().rev().take(200).collect();
+            panic!("`{text}` is in what the operator has written, after: {}", before.chars().rev().collect::<String>());
+        }
+    }
+}
+
+/// All objects of a kind in the stage's namespace, as the API server has them.
+async fn all<K>(stage: &Stage) -> String
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Serialize
+        + std::fmt::Debug,
+{
+    let objects = stage.api::<K>().list(&ListParams::default()).await.unwrap().items;
+    serde_json::to_string(&objects).unwrap()
 }

@@ -81,7 +81,7 @@ impl Stage {
     }
 
     async fn with(namespace: Namespace, logs: TempDir, kubeconfig: PathBuf) -> Self {
-        let operator = start(&kubeconfig, &namespace.name, "the-operator", logs.path(), &[]);
+        let operator = start(&kubeconfig, &namespace.name, "the-operator", logs.path(), "info", &[]);
         let stage = Self { namespace, operator, logs, kubeconfig };
         let keys = json!({"metadata": {"name": "lake"}, "stringData": {"accessKeyId": "a", "secretAccessKey": "b"}});
         stage.api::<Secret>().create(&PostParams::default(), &serde_json::from_value(keys).unwrap()).await.unwrap();
@@ -91,6 +91,25 @@ impl Stage {
     /// Starts the operator again, as after a crash.
     pub fn start_operator(&mut self) {
         self.operator = self.start_another("the-operator");
+    }
+
+    /// Starts the operator again with all its logs switched on.
+    pub fn trace_operator(&mut self) {
+        self.kill_operator();
+        self.operator = start(&self.kubeconfig, &self.namespace.name, "the-operator", self.logs.path(), "trace", &[]);
+    }
+
+    /// What the stage's operators have logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.logs.path().join(LOG)).unwrap()
+    }
+
+    /// The token with which the operators speak to the API server.
+    #[must_use]
+    pub fn token(&self) -> String {
+        let config: Value = serde_yaml::from_str(&std::fs::read_to_string(&self.kubeconfig).unwrap()).unwrap();
+        config["users"][0]["user"]["token"].as_str().unwrap().to_owned()
     }
 
     pub fn kill_operator(&mut self) {
@@ -106,7 +125,7 @@ impl Stage {
     /// Starts an operator with further arguments.
     #[must_use]
     pub fn start_another_with(&self, identity: &str, further: &[&str]) -> Operator {
-        start(&self.kubeconfig, &self.namespace.name, identity, self.logs.path(), further)
+        start(&self.kubeconfig, &self.namespace.name, identity, self.logs.path(), "info", further)
     }
 
     /// Starts an operator for which nothing listens at the API server's address.
@@ -116,7 +135,7 @@ impl Stage {
         config["clusters"][0]["cluster"]["server"] = json!(format!("https://127.0.0.1:{}", ports::free()));
         let file = self.logs.path().join("kubeconfig");
         std::fs::write(&file, config.to_string()).unwrap();
-        start(&file, &self.namespace.name, "the-lost", self.logs.path(), &[])
+        start(&file, &self.namespace.name, "the-lost", self.logs.path(), "info", &[])
     }
 
     #[must_use]
@@ -298,7 +317,7 @@ pub fn document(name: &str) -> Value {
     document
 }
 
-fn start(kubeconfig: &Path, namespace: &str, identity: &str, logs: &Path, further: &[&str]) -> Operator {
+fn start(kubeconfig: &Path, namespace: &str, identity: &str, logs: &Path, level: &str, further: &[&str]) -> Operator {
     let test = std::env::current_exe().unwrap();
     // The test lies in target/<profile>/deps.
     let mut command = Command::new(test.parent().and_then(Path::parent).unwrap().join("weir-operator"));
@@ -314,7 +333,7 @@ fn start(kubeconfig: &Path, namespace: &str, identity: &str, logs: &Path, furthe
     ]);
     command.args(["--leader-election-namespace", namespace, "--identity", identity]).args(further);
     let log = File::options().create(true).append(true).open(logs.join(LOG)).unwrap();
-    command.env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1").stderr(log);
+    command.env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1").env("WEIR_LOG", level).stderr(log);
     Operator { address, process: Process::spawn(&mut command).unwrap() }
 }
 
