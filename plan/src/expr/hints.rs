@@ -8,11 +8,14 @@ use super::dialect::Bounded;
 use super::{ExprError, quotes, signs};
 use crate::quote::quoted;
 
-/// The error about a text that does not parse, with a hint for each other slip.
+/// The most hints of one message. An author with more slips mends some and validates again.
+const HINTS_MAX: usize = 5;
+
+/// The error about a text that does not parse, with hints about other slips.
 pub(super) fn beside(error: ExprError, sql: &str, is_column: impl Fn(&str) -> bool) -> ExprError {
     let Ok(tokens) = Tokenizer::new(&Bounded::new(), sql).tokenize() else { return error };
     let tokens: Vec<_> = tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
-    let mut text = error.0;
+    let (mut text, mut hints) = (error.0, 0);
     for (i, token) in tokens.iter().enumerate() {
         // Of each hint, the part that tells whether it is there already.
         let (known, hint) = match token {
@@ -22,7 +25,7 @@ pub(super) fn beside(error: ExprError, sql: &str, is_column: impl Fn(&str) -> bo
             Token::ExclamationMark if signs::negates(&tokens, i) => {
                 ("write `not`".to_owned(), "a condition is negated by `not`, and not by `!`".to_owned())
             }
-            Token::Word(word) if quotes::is_reserved(word) && is_column(&word.value) && is_operand(&tokens, i) => {
+            Token::Word(word) if is_column(&word.value) && is_operand(&tokens, i) && quotes::is_reserved(word) => {
                 let written = quoted(format_args!("\"{}\"", word.value));
                 let hint = format!(
                     "{} is a word of SQL, and as a column it stands in double quotes, {written}",
@@ -36,8 +39,9 @@ pub(super) fn beside(error: ExprError, sql: &str, is_column: impl Fn(&str) -> bo
             }
             _ => continue,
         };
-        if !text.contains(&known) {
+        if !text.contains(&known) && hints < HINTS_MAX {
             text = format!("{text}; {hint}");
+            hints += 1;
         }
     }
     ExprError(text)

@@ -30,7 +30,7 @@ pub(super) fn with_names_in_quotes(sql: &str, is_column: impl Fn(&str) -> bool) 
     let tokens = Tokenizer::new(&Bounded::new(), sql).tokenize().ok()?;
     let mut reserved: Option<String> = None;
     let mended = tokens.iter().map(|token| match token {
-        Token::Word(word) if is_reserved(word) && is_column(&word.value) => {
+        Token::Word(word) if is_column(&word.value) && is_reserved(word) => {
             reserved.get_or_insert_with(|| word.value.clone());
             format!("\"{}\"", word.value)
         }

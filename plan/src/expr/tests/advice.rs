@@ -104,6 +104,9 @@ fn several_slips_are_told_at_once() {
     ] {
         assert_eq!(compile_predicate(sql, &schema).unwrap_err().to_string(), said, "{sql}");
     }
+    let many: Vec<_> = (0..1000).map(|i| format!("\"text {i}\"")).collect();
+    let said = compile_predicate(&many.join(" "), &schema).unwrap_err().to_string();
+    assert_eq!(said.matches("single quotes").count(), 5, "{said}");
     // Without the columns, any name may be one.
     assert_eq!(
         check_syntax("a && interval >= 3").unwrap_err().to_string(),
