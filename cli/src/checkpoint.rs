@@ -14,6 +14,7 @@ use weir_runtime::retry::RetryPolicy;
 use weir_runtime::storage;
 
 use crate::document::{self, DocumentArgs};
+use crate::flags;
 use crate::run;
 use crate::say::{err, out};
 use crate::secrets::SecretsArgs;
@@ -33,9 +34,9 @@ pub struct DeleteArgs {
     document: DocumentArgs,
     #[command(flatten)]
     secrets: SecretsArgs,
-    /// How many seconds the checkpoint store may be unavailable before the command ends with the reason.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = run::parse_seconds)]
-    give_up_after: u64,
+    /// How long the checkpoint store may be unavailable before the command ends with the reason.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = flags::seconds)]
+    give_up_after: Duration,
     /// If the command fails, write the reason to FILE.
     ///
     /// Kubernetes shows this file as the message of a container that has ended.
@@ -91,7 +92,7 @@ fn delete(plan: &Plan, args: &DeleteArgs) -> Result<Removed, Failure> {
     let uri = &plan.checkpoint.uri;
     let location = storage::open(uri, plan.storage_for(uri), &args.secrets.open())?;
     let store = Store::new(location.store, location.path, uri, CALL_DEADLINE).reached_by(location.access);
-    let retry = RetryPolicy::giving_up_after(Duration::from_secs(args.give_up_after));
+    let retry = RetryPolicy::giving_up_after(args.give_up_after);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::retry(format!("start threads: {e}")))?;
     runtime.block_on(remove(&store, &plan.pipeline, &run::home(), retry, &Random::of_system()))

@@ -10,10 +10,8 @@ use weir_crds::former::{self, Style};
 use weir_plan::Plan;
 
 use crate::columns;
+use crate::exit::BAD_INPUT;
 use crate::say::{self, err, out};
-
-/// The exit code for wrong input: of `validate`, and of `run` before it begins.
-pub const BAD_INPUT: u8 = 2;
 
 /// A document, and another one to merge over it.
 #[derive(Debug, Args)]

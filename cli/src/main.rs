@@ -7,7 +7,9 @@ mod checkpoint;
 mod columns;
 mod demo;
 mod document;
+mod exit;
 mod explain;
+mod flags;
 mod outfile;
 mod produce;
 mod replay_rejected;
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 use clap::error::ContextKind;
 use clap::{Parser, Subcommand};
 
-use crate::document::BAD_INPUT;
+use crate::exit::BAD_INPUT;
 use crate::say::{err, out};
 
 /// Run streaming pipelines from Kafka to Delta Lake, exactly once.

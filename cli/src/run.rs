@@ -19,6 +19,7 @@ use weir_runtime::engine::{self, MaintenanceClock, Options, Signal, Summary};
 use weir_runtime::observe::Reporting;
 
 use crate::document::{self, DocumentArgs};
+use crate::flags;
 use crate::outfile;
 use crate::say::{self, Log, err};
 use crate::secrets::SecretsArgs;
@@ -55,16 +56,16 @@ pub struct RunArgs {
     /// How many threads keep windows, each for some of the keys; by default the number of cores.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=128))]
     workers: Option<u16>,
-    /// How many seconds a sink or the checkpoint store may be unavailable before the run ends with the reason.
+    /// How long a sink or the checkpoint store may be unavailable before the run ends with the reason.
     ///
     /// A run of an AvailableNow pipeline waits as long for a partition without a leader.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = parse_seconds)]
-    give_up_after: u64,
-    /// How often to look for new partitions, and for new topics of a pattern, in seconds.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = flags::seconds)]
+    give_up_after: Duration,
+    /// How often to look for new partitions, and for new topics of a pattern: 1s to 1h.
     ///
     /// The run looks more often if the document has a short `watermarkDelay`.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    discover_every: u64,
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_discover_every)]
+    discover_every: Duration,
     /// How much memory the process may use, for example 512Mi; by default the container's limit.
     ///
     /// The process ends with the reason and exit code 6 before it would use more.
@@ -83,9 +84,9 @@ pub struct RunArgs {
     /// For tests: a file with the number of seconds by which the clock of compaction and vacuum is ahead.
     #[arg(long, value_name = "FILE", hide = true)]
     maintenance_clock: Option<PathBuf>,
-    /// For tests: how many seconds objects of the checkpoint that no manifest names are kept.
-    #[arg(long, value_name = "SECONDS", hide = true)]
-    garbage_grace: Option<u64>,
+    /// For tests: how long objects of the checkpoint that no manifest names are kept.
+    #[arg(long, value_name = "DURATION", hide = true, value_parser = flags::seconds)]
+    garbage_grace: Option<Duration>,
     /// Write the log as JSON lines.
     ///
     /// The variable WEIR_LOG sets what is logged, for example `debug`.
@@ -93,12 +94,10 @@ pub struct RunArgs {
     log_json: bool,
 }
 
-/// Parses a flag that takes whole seconds.
-///
-/// # Errors
-/// What to write instead.
-pub fn parse_seconds(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| "write whole seconds without a unit, such as 300".to_owned())
+fn parse_discover_every(text: &str) -> Result<Duration, String> {
+    let bounds = Duration::from_secs(1)..=Duration::from_secs(3600);
+    flags::seconds(text)
+        .and_then(|every| if bounds.contains(&every) { Ok(every) } else { Err("write 1s to 1h".to_owned()) })
 }
 
 fn cores() -> usize {
@@ -138,12 +137,12 @@ pub fn run(args: &RunArgs) -> ExitCode {
         lanes: args.lanes.map_or_else(cores, Into::into),
         workers: args.workers.map_or_else(cores, Into::into),
         memory_bytes: args.memory.or_else(weir_runtime::memory::cgroup_limit_bytes),
-        give_up_after: Duration::from_secs(args.give_up_after),
+        give_up_after: args.give_up_after,
         run: args.run.clone().or_else(|| std::env::var("WEIR_RUN").ok()).filter(|run| !run.is_empty()),
-        discover_every: Duration::from_secs(args.discover_every),
+        discover_every: args.discover_every,
         home: home(),
         maintenance_clock: MaintenanceClock { ahead: args.maintenance_clock.clone() },
-        garbage_grace: args.garbage_grace.map_or(engine::GARBAGE_GRACE, Duration::from_secs),
+        garbage_grace: args.garbage_grace.unwrap_or(engine::GARBAGE_GRACE),
         reporting: Reporting { progress: args.progress.clone(), http: args.http, on_epoch: None },
     };
     let result = args.summary.as_deref().map_or(Ok(()), |path| outfile::check(SUMMARY, path)).and_then(|()| {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
 use weir_runtime::observe;
 
-use crate::document::BAD_INPUT;
+use crate::exit::BAD_INPUT;
 
 /// The most bytes of lines that wait for the reader of stderr.
 const WAITING_BYTES_MAX: usize = 1 << 20;

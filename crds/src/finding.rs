@@ -51,6 +51,25 @@ impl Path {
         Self(format!("{}[{i}]", self.0))
     }
 
+    /// The path without positions in lists: `spec.sources[].format`.
+    pub(crate) fn pattern(&self) -> String {
+        let mut pattern = String::new();
+        for (i, part) in self.0.split('[').enumerate() {
+            match part.split_once(']') {
+                Some((position, rest)) if i > 0 && position.bytes().all(|b| b.is_ascii_digit()) => {
+                    pattern += "[]";
+                    pattern += rest;
+                }
+                _ if i > 0 => {
+                    pattern.push('[');
+                    pattern += part;
+                }
+                _ => pattern += part,
+            }
+        }
+        pattern
+    }
+
     /// The name of the last field of the path.
     pub(crate) fn last(&self) -> &str {
         let field = self.0.trim_end_matches(|c: char| c == ']' || c.is_ascii_digit()).trim_end_matches('[');
@@ -114,6 +133,11 @@ impl Findings {
         !self.paths.iter().any(|p| p.is_within(path)) && !self.broken.iter().any(|b| b.path.is_within(path))
     }
 
+    /// Whether the field at `path` could not be decoded, so that nothing is known of what should be in it.
+    pub(crate) fn is_broken(&self, path: &Path) -> bool {
+        self.broken.iter().any(|broken| broken.path == *path)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.paths.is_empty() && self.broken.is_empty()
     }
@@ -174,6 +198,16 @@ mod tests {
             [topics.last(), topics.index(10).last(), Path::root().field("kind").last()],
             ["topics", "topics", "kind"]
         );
+    }
+
+    #[test]
+    fn a_pattern_is_a_path_without_positions() {
+        let steps = Path::root().field("spec").field("steps");
+        assert_eq!(
+            steps.index(12).field("aggregate").field("columns").index(0).pattern(),
+            "spec.steps[].aggregate.columns[]"
+        );
+        assert_eq!(steps.field("a b[3]").pattern(), "spec.steps[\"a b[]\"]");
     }
 
     #[test]

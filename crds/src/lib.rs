@@ -18,6 +18,9 @@ pub mod places;
 mod refused;
 pub mod resource;
 mod schedule;
+mod status;
+mod stored;
+mod versions;
 
 pub use document::StreamPipeline;
 pub use editor::json_schema;
@@ -168,7 +171,7 @@ fn translated((document, mut findings): (Value, Vec<Finding>)) -> Translated {
 }
 
 fn in_the_final_shape(document: Value) -> Translated {
-    former::translate(&document)
+    former::translate(&stored::as_written(document))
 }
 
 fn of_the_override(findings: Vec<Finding>) -> Vec<Finding> {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::document::{SINK_FOLDERS, StreamPipeline};
+use crate::document::{FOLDER_ON_A_CLUSTER, SINK_FOLDERS, StreamPipeline};
 use crate::finding::{Finding, Path};
 use crate::lower::uri;
 
@@ -129,10 +129,6 @@ pub fn folders(document: &StreamPipeline) -> Vec<Finding> {
     let folders = std::iter::once(checkpoint).chain(of_sinks).filter(|(_, uri)| uri.starts_with("file:"));
     folders.map(|(path, uri)| Finding::new(&path, format!("found `{uri}`: {FOLDER_ON_A_CLUSTER}"))).collect()
 }
-
-/// The definition uses the same message.
-pub(crate) const FOLDER_ON_A_CLUSTER: &str =
-    "a folder of a pod is lost with the pod, and what is in it with the folder; on a cluster write s3://bucket/path";
 
 #[cfg(test)]
 mod tests {

@@ -103,6 +103,16 @@ pub(crate) fn fields(document: &Value) -> Vec<(Finding, Broken)> {
     fields
 }
 
+/// Those of a block's fields whose feature is built; the block is given as a pattern such as `spec.sources[].format`.
+pub(crate) fn built<'m>(block: &str, fields: &[&'m str]) -> Vec<&'m str> {
+    let is_unbuilt = |field: &str| {
+        UNBUILT
+            .iter()
+            .any(|(pattern, _)| pattern.strip_prefix(block).and_then(|rest| rest.strip_prefix('.')) == Some(field))
+    };
+    fields.iter().filter(|field| !is_unbuilt(field)).copied().collect()
+}
+
 fn is_left_out(value: &Value) -> bool {
     // Without elements, a list such as `tables` asks for nothing.
     value.is_null() || value.as_sequence().is_some_and(Vec::is_empty)

@@ -29,7 +29,7 @@ use crate::planner::words;
 use crate::revision::Revision;
 use crate::rollback;
 use crate::runs::{self, Runs};
-use crate::secrets;
+use crate::secret_changes;
 use crate::status::{Facts, events, interrupted, reachable_ip, status};
 use crate::verdict::{Readings, Verdict, judge};
 use crate::write::Writer;
@@ -145,7 +145,7 @@ async fn look(pipeline: &StreamPipeline, context: &Context) -> Result<Looked> {
     if let Some(failure) = failure {
         return Ok(Looked::Failed(failure));
     }
-    let secrets_may_help = secrets::may_help(&verdict, &observed);
+    let secrets_may_help = secret_changes::may_help(&verdict, &observed);
     context.looks.keep(pipeline, begun, Look { observed, applied: wanted, secrets_may_help });
     let settled = found.conditions.iter().all(|c| c.type_ != "Reconciling" || c.status == Severity::False.as_str());
     let poll = if settled { POLL } else { POLL_CHANGING };
@@ -236,7 +236,7 @@ fn running(verdict: &Verdict, readings: &Readings, observed: &Observed, runs: Op
     let run = runs.map_or(Run::Endless, Runs::to_run);
     Running {
         replicas: i32::from(!verdict.suspend),
-        secrets: secrets::versions_for_pods(verdict, observed),
+        secrets: secret_changes::versions_for_pods(verdict, observed),
         run,
         access: match &readings.spec {
             Ok(reading) if verdict.refusal.is_none() => Access::of(reading.spec.network_policy.as_ref()),

@@ -15,9 +15,9 @@ use crate::desired::workload::is_in_runs;
 use crate::marks::{Failed, Good};
 use crate::observed::Observed;
 use crate::observed::current;
+use crate::pods::{is_ready, reachable_ip, refused_to_go_on};
 use crate::refusal::Refusal;
 use crate::revision::Revision;
-use crate::status::{is_ready, reachable_ip, refused_to_go_on};
 
 /// The current revision with a mark of failure, which must be written before anything is rolled. `None` if it has not
 /// failed, if it has committed before (then the cause is outside), or if there is no revision to return to.

@@ -13,6 +13,7 @@
 mod accumulators;
 mod calls;
 mod compile;
+mod fingerprint;
 mod keys;
 #[cfg(test)]
 mod tests;
@@ -26,12 +27,13 @@ use datafusion_physical_expr::utils::collect_columns;
 
 use self::accumulators::Kind;
 use crate::expr::ScalarExpr;
-use crate::plan::Input;
+use crate::input::Input;
 use crate::types::{EVENT_TIME, timestamp_type};
 use crate::window::Window;
 
 pub use accumulators::Accumulator;
 pub use compile::compile;
+pub use fingerprint::{AggregateFingerprint, CallFingerprint};
 
 /// The column of a window's output that holds its start.
 pub const WINDOW_START: &str = "window_start";

@@ -12,12 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::aggregate::{AggregateFingerprint, CallFingerprint};
 use crate::plan::{OperatorFingerprint, Plan, Step};
 use crate::quote::quoted;
 use crate::topics::Topics;
-
-mod aggregate;
 
 /// What saved state and offsets depend on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,7 +148,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::aggregate::{Aggregate, AggregateColumn, GroupColumn, compile};
+    use crate::aggregate::{Aggregate, AggregateColumn, AggregateFingerprint, GroupColumn, compile};
     use crate::plan::Input;
     use crate::topics::TopicPattern;
     use crate::types::{Column, DataType, EVENT_TIME};

@@ -20,6 +20,7 @@ mod dialect;
 mod fields;
 mod floats;
 mod habits;
+mod hints;
 mod message;
 mod methods;
 mod mistyped;
@@ -35,6 +36,7 @@ mod stack;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod unite;
 mod weight;
 
@@ -117,7 +119,11 @@ fn compile_with(binder: &Binder, sql: &str, name: &str) -> Result<ScalarExpr, Ex
 /// # Errors
 /// One sentence, as of [`compile`].
 pub fn check_syntax(sql: &str) -> Result<(), ExprError> {
-    stack::with_room(|| calls::refuse_unknown_functions(&parse::parse(sql)?))?
+    stack::with_room(|| {
+        // Any name may be a column.
+        let parsed = parse::parse(sql).map_err(|why| hints::beside(why, sql, |_| true))?;
+        calls::refuse_unknown_functions(&parsed)
+    })?
 }
 
 /// Compiles a condition. Null counts as false, as in SQL's WHERE.

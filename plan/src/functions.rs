@@ -13,6 +13,7 @@ mod to_unixtime;
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion_expr::ScalarUDF;
 
 pub(crate) use by_pattern::refused_pattern;
@@ -24,6 +25,17 @@ pub const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Functions that tell about files or the build. They are left out: the same rows would not always give the same
 /// result.
 const WITHOUT_MEANING: [&str; 3] = ["version", "input_file_name", "file_row_index"];
+
+/// The function that reads texts as a cast to `target` does, or as a `try_cast` does; `None` if Arrow's casts do what
+/// Spark's do.
+pub(crate) fn reading_cast(target: &DataType, is_try: bool) -> Option<ScalarUDF> {
+    let misfit = if is_try { by_pattern::Misfit::IsNull } else { by_pattern::Misfit::Fails };
+    match target {
+        DataType::Date32 => Some(to_date::ToDate::cast(misfit).into()),
+        DataType::Timestamp(..) => Some(to_timestamp::ToTimestamp::cast(misfit).into()),
+        _ => None,
+    }
+}
 
 /// Every function that an expression may call. A later function replaces an earlier one of the same name or alias.
 pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {

@@ -10,6 +10,7 @@ pub mod expr;
 pub mod floats;
 mod functions;
 pub mod ids;
+mod input;
 pub mod key_group;
 pub mod metadata;
 pub mod outputs;

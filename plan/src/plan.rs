@@ -14,6 +14,7 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 
 use crate::ids::Epoch;
+pub use crate::input::Input;
 
 pub use connection::{KafkaConnection, Oauth, PasswordMechanism, Sasl, SecretKey, Tls, Username};
 pub use sink::{DeltaSink, Maintenance, Sink, SinkKind};
@@ -21,7 +22,7 @@ pub use source::{
     BadRecords, BadRecordsPolicy, EventTime, Format, JsonFormat, KafkaSource, OnLostOffsets, Source, StartFrom,
     TimestampNumbers, Tombstones,
 };
-pub use step::{Map, OperatorFingerprint, OtherOperator, Step, StepOp, has_event_time};
+pub use step::{Map, OperatorFingerprint, OtherOperator, Step, StepOp};
 
 /// The least memory limit of a pipeline, in bytes: what the process needs before it reads a record, and some room to
 /// work.
@@ -179,13 +180,4 @@ pub enum S3Encryption {
 pub struct Limits {
     pub records_per_epoch: u64,
     pub bytes_per_epoch: u64,
-}
-
-/// The node that a step or a sink reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Input {
-    /// Index into [`Plan::sources`].
-    Source(usize),
-    /// Index into [`Plan::steps`].
-    Step(usize),
 }

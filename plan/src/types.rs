@@ -11,12 +11,20 @@ mod tests;
 
 use std::fmt;
 
+use arrow::datatypes::SchemaRef;
+
 pub use arrow_types::{normalized, timestamp_type};
 pub(crate) use ddl::DEPTH_MAX;
 
 /// The column that carries each row's event time. It is always the last column of a schema, and sinks write it only if
 /// it is selected under another name.
 pub const EVENT_TIME: &str = "_event_time";
+
+/// Whether rows of this schema carry an event time.
+#[must_use]
+pub fn has_event_time(schema: &SchemaRef) -> bool {
+    schema.fields().last().is_some_and(|f| f.name() == EVENT_TIME)
+}
 
 /// A column's type.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -80,8 +80,8 @@ fn wrong_use_of_the_program_says_what_to_write() {
             "write an IP address and a port, such as 127.0.0.1:9464".to_owned(),
         ),
         (
-            vec!["run", "-f", &file, "--give-up-after", "5s"],
-            "write whole seconds without a unit, such as 300".to_owned(),
+            vec!["run", "-f", &file, "--give-up-after", "5 s"],
+            "write a duration such as 90s or 5m, or whole seconds such as 300".to_owned(),
         ),
         (vec!["run", "-f", &file, "--lanes", "0"], "0 is not in 1..=256".to_owned()),
         (vec!["run", "-f", &file, "--workers", "129"], "129 is not in 1..=128".to_owned()),

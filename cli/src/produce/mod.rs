@@ -16,6 +16,7 @@ use delivery::Target;
 use rides::{EventPace, Rides, RidesSpec};
 use send::{Pace, Sent, send};
 
+use crate::flags;
 use crate::say::err;
 
 /// Produce simulated rides to a Kafka topic.
@@ -39,7 +40,7 @@ pub struct RidesArgs {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// The most by which event times are out of order, for example 2m.
-    #[arg(long, default_value = "0s", value_parser = parse_duration, value_name = "DURATION")]
+    #[arg(long, default_value = "0s", value_parser = flags::duration, value_name = "DURATION")]
     pub disorder: Duration,
     /// The share of late rides, from 0 to 1.
     ///
@@ -52,7 +53,7 @@ pub struct RidesArgs {
     /// The event time that all rides together cover, for example 24h.
     ///
     /// Without it, event time advances with the rate, and with `--rate max` by one second per ten rides.
-    #[arg(long, value_parser = parse_duration, value_name = "DURATION", requires = "count")]
+    #[arg(long, value_parser = flags::duration, value_name = "DURATION", requires = "count")]
     pub span: Option<Duration>,
 }
 
@@ -152,30 +153,6 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
     }
 }
 
-/// Parses a duration in the format of documents: `500ms`, `90s`, `2m`, `1h30m`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "give a duration such as 500ms, 90s, 2m or 1h30m".to_owned();
-    let mut rest = text;
-    let mut total_ms: u64 = 0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-        let (number, tail) = rest.split_at(digits);
-        let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit);
-        let unit_ms = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            _ => return Err(wrong()),
-        };
-        let ms = number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit_ms)).ok_or_else(wrong)?;
-        total_ms = total_ms.checked_add(ms).ok_or_else(wrong)?;
-        rest = tail;
-    }
-    if text.is_empty() { Err(wrong()) } else { Ok(Duration::from_millis(total_ms)) }
-}
-
 fn parse_share(text: &str) -> Result<Share, String> {
     match text.parse::<f64>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(Share((share * 1e6).round() as u32)),
@@ -250,12 +227,6 @@ mod tests {
             let message = parse(flags).unwrap_err();
             assert!(message.contains(right), "{flags}: {message}");
         }
-    }
-
-    #[test]
-    fn durations_add_up() {
-        assert_eq!(parse_duration("1h30m").unwrap(), Duration::from_secs(5_400));
-        assert_eq!(parse_duration("1m500ms").unwrap(), Duration::from_millis(60_500));
     }
 
     #[test]

@@ -28,6 +28,7 @@ use self::count::Counts;
 use self::send::{Destination, Sender};
 use self::walk::{Selection, Walk};
 use crate::document::{self, DocumentArgs};
+use crate::flags;
 use crate::run;
 use crate::say::{err, out};
 use crate::secrets::SecretsArgs;
@@ -69,9 +70,9 @@ pub struct ReplayArgs {
     /// Count the dead letters by reason and path, and produce nothing.
     #[arg(long)]
     dry_run: bool,
-    /// How many seconds the table's store or Kafka may be unavailable before the command ends with the reason.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
-    give_up_after: u64,
+    /// How long the table's store or Kafka may be unavailable before the command ends with the reason; at least 1s.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_patience)]
+    give_up_after: Duration,
     /// Write the log as JSON lines.
     ///
     /// The variable WEIR_LOG sets what is logged, for example `debug`.
@@ -94,9 +95,14 @@ pub fn run(args: &ReplayArgs) -> ExitCode {
     }
 }
 
+fn parse_patience(text: &str) -> std::result::Result<Duration, String> {
+    let patience = flags::seconds(text)?;
+    if patience < Duration::from_secs(1) { Err("write at least 1s".to_owned()) } else { Ok(patience) }
+}
+
 fn replay(plan: &Arc<Plan>, args: &ReplayArgs) -> Result<()> {
     let sink = sink_of(plan, args.sink.as_deref())?;
-    let patience = Duration::from_secs(args.give_up_after);
+    let patience = args.give_up_after;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::retry(format!("start threads: {e}")))?;
     let uri = sink.uri();

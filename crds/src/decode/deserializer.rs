@@ -11,6 +11,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::short;
 use crate::finding::{Broken, Finding, Path, nearest, one_of};
+use crate::refused::built;
 
 /// The most elements of a list. No list of the document needs more, and the bound keeps the API server's checks within
 /// their budget.
@@ -204,7 +205,12 @@ impl<'de> Deserializer<'de> for At<'de> {
                 Err(Error::Here(format!("found {} elements; at most {LIST_ELEMENTS_MAX} are allowed", list.len())))
             }
             Some(Value::Sequence(list)) => visitor.visit_seq(Elements { place: &self.0, list, next: 0 }),
-            Some(Value::Mapping(_)) => Err(self.0.wrong("a list, with a hyphen before each element")),
+            Some(Value::Mapping(mapping)) => Err(match short::element(&self.0.path.pattern(), mapping) {
+                Some(element) => {
+                    self.0.wrong(&format!("a list, with a hyphen before each element, as in {}", quoted(element)))
+                }
+                None => self.0.wrong("a list, with a hyphen before each element"),
+            }),
             Some(value) => Err(match short::list(self.0.path.last(), value) {
                 Some(list) => self.0.wrong(&format!("a list, {}", quoted(list))),
                 None => self.0.wrong("a list"),
@@ -235,7 +241,10 @@ impl<'de> Deserializer<'de> for At<'de> {
             }
             Some(value) => Err(match value.as_str().and_then(|text| short::block(type_name, text)) {
                 Some(block) => self.0.wrong(&quoted(block)),
-                None => self.0.wrong(&format!("a mapping with the fields {}", fields.join(", "))),
+                None => {
+                    let fields = built(&self.0.path.pattern(), fields);
+                    self.0.wrong(&format!("a mapping with the fields {}", fields.join(", ")))
+                }
             }),
         };
         self.0.locate(result)
@@ -362,7 +371,7 @@ fn unknown_field(place: &Place<'_>, key: &str, path: Path, mapping: &Mapping, fi
             quoted(key),
             quoted(empty)
         ),
-        _ => format!("there is no field {}: write {}", quoted(key), one_of(fields)),
+        _ => format!("there is no field {}: write {}", quoted(key), one_of(&built(&place.path.pattern(), fields))),
     };
     let meant = near.map(|n| place.path.field(n));
     Error::Located(Finding::new(&path, message), Broken { path, block: Some(place.path.clone()), meant })

@@ -10,7 +10,6 @@ mod deserializer;
 pub(crate) mod events;
 mod short;
 mod syntax;
-mod versions;
 mod yaml;
 
 use serde::Deserialize;
@@ -23,11 +22,6 @@ use deserializer::{At, Place};
 
 pub(crate) use syntax::cut_by_comments;
 pub(crate) use yaml::{BYTE_ORDER_MARK, parse_yaml, read_yaml};
-
-/// Whether YAML 1.1 also reads a text without quotes as text, given that YAML 1.2 does.
-pub(crate) fn is_read_alike(plain: &str) -> bool {
-    versions::other_reading(plain).is_none()
-}
 
 /// The result of decoding: the document, unless it is wrong as a whole, and all errors.
 pub(crate) struct Decoded {

@@ -1,7 +1,7 @@
 //! What to write in place of a value that is shorter than the document's shape: a text where a block or a list belongs,
 //! or a list where a text does.
 
-use serde_yaml::Value;
+use serde_yaml::{Mapping, Value};
 use weir_plan::quote::quoted;
 
 use crate::document::unions;
@@ -54,6 +54,27 @@ pub(super) fn list(field: &str, value: &Value) -> Option<String> {
         _ => None,
     }
     .filter(|list| list != "[]")
+}
+
+/// How the first element begins of a list that is written as a mapping, by the list's place: the mapping is an element
+/// without its hyphen, or has the names of the elements as keys. `None` if the elements have no names.
+pub(super) fn element(list: &str, mapping: &Mapping) -> Option<String> {
+    const NAMED: [&str; 5] = ["spec.connections", "spec.tables", "spec.sources", "spec.steps", "spec.sinks"];
+    let (first, value) = mapping.iter().find_map(|(key, value)| Some((key.as_str()?, value)))?;
+    let name = |name: &str| format!("name: {}", scalar(name));
+    if let Some(own) = mapping.get("name") {
+        return own.as_str().map(|own| format!("- {}", name(own)));
+    }
+    match (list, value) {
+        ("spec.sources[].columns", Value::String(of_type)) => {
+            Some(format!("- {{{}, type: {}}}", name(first), scalar(of_type)))
+        }
+        _ if NAMED.contains(&list) && value.is_mapping() => Some(format!("- {}", name(first))),
+        (_, Value::String(expr)) if ["columns", "addColumns", "groupBy"].iter().any(|field| list.ends_with(field)) => {
+            Some(format!("- {{{}, expr: {}}}", name(first), scalar(expr)))
+        }
+        _ => None,
+    }
 }
 
 /// What to write in place of a list where a text belongs.

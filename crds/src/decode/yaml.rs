@@ -11,9 +11,9 @@ use serde::de::{self, DeserializeSeed, EnumAccess, MapAccess, SeqAccess, Visitor
 use serde_yaml::{Mapping, Value};
 use weir_plan::quote::quoted;
 
-use super::versions::{NUMBER, other_reading};
 use super::{depth, syntax};
 use crate::finding::{FINDINGS_MAX, Finding, Path};
+use crate::versions::{NUMBER, other_reading};
 
 /// The most bytes of a text: more than etcd accepts for one object.
 const TEXT_BYTES_MAX: usize = 1 << 20;

@@ -26,7 +26,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use rules::{EXACTLY_ONE, rule};
+pub(crate) use rules::{EXACTLY_ONE, FOLDER_ON_A_CLUSTER, rule, say_what_is_built};
 use rules::{belongs_to, between, connections_are_there, different_names, exactly_one, no_folder, reads_what_is_there};
 use schema::{Image, Name, ObjectName, OpenBlock, Schedule, SecretKey, Tag, Text, Token, Uri};
 
@@ -112,7 +112,7 @@ pub struct Metadata {
     kind = "StreamPipeline",
     root = "StreamPipelineSchema",
     namespaced,
-    status = "crate::resource::Status",
+    status = "crate::status::Status",
     shortname = "spl",
     category = "weir"
 )]

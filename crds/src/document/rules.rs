@@ -6,18 +6,29 @@
 
 use serde_json::{Value, json};
 
+use super::unions;
 use crate::finding::one_of;
-use crate::places::FOLDER_ON_A_CLUSTER;
+
+/// What is said of a folder in a document for a cluster, by the definition and by lowering.
+pub(crate) const FOLDER_ON_A_CLUSTER: &str =
+    "a folder of a pod is lost with the pod, and what is in it with the folder; on a cluster write s3://bucket/path";
 
 const DURATION: &str = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
 
-/// Exactly one of `members` must be set. The message is the same as lowering's.
+/// Exactly one of `members` must be set. The message is the same as lowering's, once [`say_what_is_built`] has seen it.
 pub(crate) fn exactly_one(members: &[&str]) -> Value {
     let there: Vec<_> = members.iter().map(|member| format!("has(self.{member})")).collect();
     if let [only] = members {
         return json!({"rule": there[0], "message": format!("{only} is missing"), EXACTLY_ONE: members});
     }
-    let (choice, any) = (one_of(members), there.join(" || "));
+    let mut rule = exactly_one_later(members);
+    rule["messageExpression"] = message_of_union(members, members).into();
+    rule
+}
+
+/// What is found of the members, and the rule, which names those that are built.
+fn message_of_union(members: &[&str], built: &[&str]) -> String {
+    let there: Vec<_> = members.iter().map(|member| format!("has(self.{member})")).collect();
     // Joining a list of names would be shorter, but the API server can't estimate its cost.
     let found: Vec<_> = members
         .iter()
@@ -27,14 +38,42 @@ pub(crate) fn exactly_one(members: &[&str]) -> Value {
             _ => format!("({} ? ({} ? ' and {member}' : '{member}') : '')", there[i], there[..i].join(" || ")),
         })
         .collect();
-    let mut rule = exactly_one_later(members);
-    rule["messageExpression"] = format!(
-        "({any}) ? 'found ' + {} + '; exactly one of {choice} should be there' : 'found none of {choice}; exactly one \
-         should be there'",
-        found.join(" + ")
+    format!(
+        "({}) ? 'found ' + {} + '; {}' : '{}'",
+        there.join(" || "),
+        found.join(" + "),
+        unions::one_should_be_there(built),
+        unions::none_there(built)
     )
-    .into();
-    rule
+}
+
+/// Those of a block's fields whose feature is built, by the block's path.
+type Built = dyn for<'m> Fn(&str, &[&'m str]) -> Vec<&'m str>;
+
+/// Lets the rules of unions within the schema of the block at `path` name the members that are built.
+pub(crate) fn say_what_is_built(schema: &mut Value, path: &str, built: &Built) {
+    let rules = schema.get_mut("x-kubernetes-validations").and_then(Value::as_array_mut);
+    for rule in rules.into_iter().flatten().filter(|rule| rule.get("messageExpression").is_some()) {
+        let members = rule.get(EXACTLY_ONE).and_then(Value::as_array).into_iter().flatten();
+        let members: Vec<_> = members.filter_map(Value::as_str).map(str::to_owned).collect();
+        let members: Vec<_> = members.iter().map(String::as_str).collect();
+        let there_are = built(path, &members);
+        if (1..members.len()).contains(&there_are.len()) {
+            rule["message"] = unions::one_should_be_there(&there_are).into();
+            rule["messageExpression"] = message_of_union(&members, &there_are).into();
+        }
+    }
+    let fields = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, field) in fields.into_iter().flatten() {
+        say_what_is_built(field, &format!("{path}.{name}"), built);
+    }
+    if let Some(items) = schema.get_mut("items") {
+        say_what_is_built(items, &format!("{path}[]"), built);
+    }
+    for of in ["anyOf", "allOf", "oneOf"] {
+        let same = schema.get_mut(of).and_then(Value::as_array_mut);
+        same.into_iter().flatten().for_each(|same| say_what_is_built(same, path, built));
+    }
 }
 
 /// Like [`exactly_one`] with a shorter message, for blocks that are not built yet. Lowering refuses them anyway, and

@@ -1,6 +1,24 @@
 //! The blocks that take exactly one of several members. Lowering checks this, and an override that names another member
 //! replaces the first one.
 
+use crate::finding::one_of;
+
+/// The message that a block has none of the members of its union, of which these are built.
+pub(crate) fn none_there(built: &[&str]) -> String {
+    match built {
+        [only] => format!("{only} is missing"),
+        _ => format!("found none of {}; exactly one should be there", one_of(built)),
+    }
+}
+
+/// The rule of a union, of whose members these are built.
+pub(crate) fn one_should_be_there(built: &[&str]) -> String {
+    match built {
+        [_] => "exactly one should be there".to_owned(),
+        _ => format!("exactly one of {} should be there", one_of(built)),
+    }
+}
+
 pub const STORES: &[&str] = &["s3"];
 pub const CONNECTION_KINDS: &[&str] = &["kafka", "schemaRegistry"];
 pub const TABLE_KINDS: &[&str] = &["delta", "kafka"];

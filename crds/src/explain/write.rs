@@ -115,7 +115,7 @@ fn is_the_same_everywhere(text: &str, in_flow: bool) -> bool {
         && !text.contains(": ")
         && !text.contains(" #")
         && serde_yaml::from_str::<Value>(text).is_ok_and(|read| read.as_str() == Some(text))
-        && crate::decode::is_read_alike(text)
+        && crate::versions::is_read_alike(text)
 }
 
 fn in_quotes(text: &str) -> String {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use weir_plan::quote::quoted;
 
 use super::{duration, quantity};
-use crate::document::Quantity;
+use crate::document::{Quantity, unions};
 use crate::finding::{Findings, Path, nearest, one_of};
+use crate::refused::built;
 
 /// The most sources, steps, sinks or other things with a name, per list.
 pub(super) const NAMED_MAX: usize = 64;
@@ -19,17 +20,16 @@ impl Findings {
         self.add(path, format!("not supported yet: {}: write {}", quoted(format_args!("{found:?}")), one_of(right)));
     }
 
-    /// The only member that is set; a finding if there are none or several.
+    /// The only member that is set; a finding if there are none or several. It names the members that are built.
     pub(super) fn exactly_one<'m>(&mut self, block: &Path, members: &[&'m str], is_there: &[bool]) -> Option<&'m str> {
         let there: Vec<_> = members.iter().zip(is_there).filter(|(_, is)| **is).map(|(m, _)| *m).collect();
         match there[..] {
             [only] => return Some(only),
-            [] if members.len() == 1 => self.add(block, format!("{} is missing", members[0])),
-            [] => self.add(block, format!("found none of {}; exactly one should be there", one_of(members))),
-            _ => self.add(
-                block,
-                format!("found {}; exactly one of {} should be there", there.join(" and "), one_of(members)),
-            ),
+            [] => self.add(block, unions::none_there(&built(&block.pattern(), members))),
+            _ => {
+                let rule = unions::one_should_be_there(&built(&block.pattern(), members));
+                self.add(block, format!("found {}; {rule}", there.join(" and ")));
+            }
         }
         None
     }

@@ -5,10 +5,9 @@ use weir_plan::quote::quoted;
 
 use super::check::NAMED_MAX;
 use super::name;
-use super::settings::is_port;
-use crate::document::{
-    KafkaConnection, Oauth, Sasl, SaslMechanism, SecretKeyRef, SecretRef, Spec, Tls, Username, unions,
-};
+use super::name::is_port;
+use super::secret::{secret_key, secret_name};
+use crate::document::{KafkaConnection, Oauth, Sasl, SaslMechanism, Spec, Tls, Username, unions};
 use crate::finding::{Findings, Path};
 
 /// Lowers the connections, in the document's order; `None` for one that is wrong or no Kafka cluster. A connection that
@@ -153,15 +152,4 @@ fn oauth(oauth: &Oauth, at: &Path, out: &mut Findings) -> plan::Oauth {
         client_secret: secret_key(&oauth.client_secret_ref, &at.field("clientSecretRef"), out),
         scope: oauth.scope.clone(),
     }
-}
-
-pub(super) fn secret_key(key: &SecretKeyRef, at: &Path, out: &mut Findings) -> plan::SecretKey {
-    out.checked(&at.field("name"), name::check_object(&key.name));
-    out.checked(&at.field("key"), name::check_secret_key(&key.key));
-    plan::SecretKey { secret: key.name.clone(), key: key.key.clone() }
-}
-
-fn secret_name(secret: &SecretRef, at: &Path, out: &mut Findings) -> String {
-    out.checked(&at.field("name"), name::check_object(&secret.name));
-    secret.name.clone()
 }

@@ -14,6 +14,8 @@ mod operation;
 mod output;
 mod planning;
 mod quantity;
+mod resolve;
+mod secret;
 mod settings;
 mod sink;
 mod source;
@@ -56,7 +58,7 @@ fn lower_into(document: &StreamPipeline, out: &mut Findings) -> Option<Plan> {
         spec.state_action.as_ref().map(|action| operation::state_action(action, &at.field("stateAction"), out));
     let connections = connection::lower(spec, &at, out);
 
-    let graph = graph::resolve(spec, &at, out);
+    let graph = resolve::resolve(spec, &at, out);
     let sources = source::lower(document, &connections, &at, out);
     let steps = step::lower(&spec.steps, &graph, &sources.schemas, &at.field("steps"), out);
     let sinks = sink::lower(spec, &graph, &sources.schemas, &steps, &at, out);

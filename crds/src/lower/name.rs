@@ -63,6 +63,11 @@ pub(super) fn check_secret_key(key: &str) -> Result<(), String> {
     ))
 }
 
+/// Whether the text is a port. `parse` alone would accept a plus sign.
+pub(super) fn is_port(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
 /// Checks the name of a topic by Kafka's rule.
 pub(super) fn check_topic(name: &str) -> Result<(), String> {
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));

@@ -4,7 +4,8 @@ use weir_plan::plan;
 use weir_plan::quote::quoted;
 
 use super::check::NAMED_MAX;
-use super::connection::secret_key;
+use super::name::is_port;
+use super::secret::secret_key;
 use super::{name, operation, uri};
 use crate::defaults;
 use crate::document::{
@@ -177,11 +178,6 @@ fn check_endpoint(endpoint: &str) -> Result<(), String> {
             quoted(endpoint)
         ))
     }
-}
-
-/// Whether the text is a port. `parse` alone would accept a plus sign.
-pub(super) fn is_port(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 pub(super) fn limits(limits: Option<&Limits>, at: &Path, out: &mut Findings) -> Option<plan::Limits> {

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::structural::structural;
 use super::{Status, former};
-use crate::document::{Spec, StreamPipelineSchema, rule};
+use crate::document::{Spec, StreamPipelineSchema, rule, say_what_is_built};
+use crate::refused;
 
 const HEADER: &str = "# Written by `make generate` from crds/src; changes belong there.\n";
 
@@ -90,9 +91,11 @@ fn column((name, kind, priority, path): &(&str, &str, i32, &str)) -> CustomResou
 }
 
 fn schema() -> Result<JSONSchemaProps, serde_json::Error> {
-    let mut spec = derived::<Spec>();
+    let mut spec = raw::<Spec>();
+    say_what_is_built(&mut spec, "spec", &refused::built);
+    let mut spec = structural(spec);
     former::add(&mut spec);
-    let mut status = derived::<Status>();
+    let mut status = structural(raw::<Status>());
     // kstatus considers an object without a status ready, even if no controller has seen it yet.
     status["default"] = json!({"observedGeneration": -1});
     serde_json::from_value(json!({
@@ -104,9 +107,10 @@ fn schema() -> Result<JSONSchemaProps, serde_json::Error> {
     }))
 }
 
-fn derived<T: JsonSchema>() -> Value {
+/// The schema of the type, before it is made one that Kubernetes takes.
+fn raw<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    structural(settings.into_generator().into_root_schema_for::<T>().to_value())
+    settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
 /// The rule for the pipeline's name. Pods and labels derive their names from it, so it has to be shorter than an

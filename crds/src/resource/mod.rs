@@ -8,7 +8,6 @@
 mod conditions;
 mod crd;
 mod former;
-mod status;
 mod structural;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -18,10 +17,10 @@ use serde_json::{Value, json};
 
 pub use conditions::{ConditionType, Reason, Severity, condition};
 pub use crd::{crd, crd_yaml};
-pub use status::{Progress, Restarts, Run, Runtime, SchemaWait, Status, TableVersion, WatermarkHold};
 pub(crate) use structural::unwrap_lines;
 
 use crate::document::{API_VERSION, KIND};
+pub use crate::status::{Progress, Restarts, Run, Runtime, SchemaWait, Status, TableVersion, WatermarkHold};
 
 /// A StreamPipeline as it is read from the API server and written to it.
 #[derive(Resource, Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,8 @@
 //! The plans of valid documents.
 
 use weir_crds::load;
-use weir_plan::plan::{Input, OnLostOffsets, Plan, SinkKind, StartFrom, StepOp, Trigger, has_event_time};
+use weir_plan::plan::{Input, OnLostOffsets, Plan, SinkKind, StartFrom, StepOp, Trigger};
+use weir_plan::types::has_event_time;
 
 fn plan(steps_and_sinks: &str) -> Plan {
     let text = format!(

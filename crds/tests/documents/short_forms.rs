@@ -41,6 +41,12 @@ fn what_is_said_of_short_forms() {
                 &[("groupBy: [{name: city}]", "groupBy: city")],
                 &[("partitionBy: [city]", "partitionBy: city")],
                 &[(COLUMNS, "columns: {city: upper(city)}")],
+                &[("groupBy: [{name: city}]", "groupBy: {day: cast(ts as date)}")],
+                &[(
+                    "- {name: city, type: string, required: true}\n    - {name: price, type: double, required: true}\n    \
+                    - {name: ts, type: timestamp, required: true}",
+                    "  city: string\n      ts: timestamp",
+                )],
             ],
         ),
         (

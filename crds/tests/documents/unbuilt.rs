@@ -54,7 +54,7 @@ fn behind_an_unbuilt_step_it_is_said_what_can_be_known_without_columns() {
         &[
             "spec.steps[0].deduplicate: not supported yet; leave the step out",
             "spec.steps[1].aggregate.groupBy[0].expr: there is no function `uper`: did you mean `upper`?",
-            "spec.steps[1].aggregate.columns[0].expr: the expression does not parse: expected ), found the end",
+            "spec.steps[1].aggregate.columns[0].expr: the expression does not parse: expected `)`, found the end",
         ],
     );
 }
@@ -127,7 +127,7 @@ fn what_is_wrong_beside_an_unbuilt_field_is_told_with_it() {
         &[
             "spec.sinks[0].key: not supported yet; leave it out",
             "spec.sinks[0].orderBy: not supported yet; leave it out",
-            "spec.sinks[0]: found none of delta, kafka, parquet or console; exactly one should be there",
+            "spec.sinks[0]: delta is missing",
         ],
     );
 }

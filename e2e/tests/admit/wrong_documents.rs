@@ -22,33 +22,22 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "{spec: {sources: [{name: rides, format: {json: null}}]}}",
-        "spec.sources[0].format: Invalid value: found none of json, raw, csv, avro or protobuf; exactly one should be \
-         there",
+        "spec.sources[0].format: Invalid value: json is missing",
     ),
     (
         "{spec: {sources: [{name: rides, eventTime: {expr: null}}]}}",
-        "spec.sources[0].eventTime: Invalid value: found none of expr, kafkaTimestamp or processingTime; exactly one \
-         should be there",
+        "spec.sources[0].eventTime: Invalid value: expr is missing",
     ),
     (
         "{spec: {steps: [{name: empty}]}}",
-        "spec.steps[1]: Invalid value: found none of map, aggregate, union, unnest, deduplicate, top, over, join, \
-         lookup, process, pattern or sql; exactly one should be there",
+        "spec.steps[1]: Invalid value: found none of map or aggregate; exactly one should be there",
     ),
     (
         "{spec: {steps: [{name: counted, aggregate: {window: {tumbling: null}}}]}}",
-        "spec.steps[0].aggregate.window: Invalid value: found none of tumbling, sliding, session, cumulate, calendar \
-         or \
-         ofInput; exactly one should be there",
+        "spec.steps[0].aggregate.window: Invalid value: tumbling is missing",
     ),
-    (
-        "{spec: {sinks: [{name: silver, delta: null}]}}",
-        "spec.sinks[0]: Invalid value: found none of delta, kafka, parquet or console; exactly one should be there",
-    ),
-    (
-        "{spec: {connections: [{name: events, kafka: null}]}}",
-        "spec.connections[0]: Invalid value: found none of kafka or schemaRegistry; exactly one should be there",
-    ),
+    ("{spec: {sinks: [{name: silver, delta: null}]}}", "spec.sinks[0]: Invalid value: delta is missing"),
+    ("{spec: {connections: [{name: events, kafka: null}]}}", "spec.connections[0]: Invalid value: kafka is missing"),
     ("{spec: {storage: [{uriPrefix: s3://lake}]}}", "spec.storage[0]: Invalid value: s3 is missing"),
     (
         "{spec: {connections: [{name: events, kafka: {sasl: {mechanism: PLAIN, username: {}, passwordSecretRef: \

@@ -7,7 +7,7 @@ use weir_crds::document::{NetworkPolicy, NetworkPolicyMode};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Running {
     pub replicas: i32,
-    /// The versions of the Secrets, for the annotation of the pods: see [`crate::secrets::versions_for_pods`].
+    /// The versions of the Secrets, for the annotation of the pods: see [`crate::secret_changes::versions_for_pods`].
     pub secrets: String,
     pub run: Run,
     pub access: Access,

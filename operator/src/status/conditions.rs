@@ -12,11 +12,11 @@ use weir_crds::resource::{ConditionType, Progress, Reason, Run, Severity, Stream
 use weir_plan::report::Kind;
 
 use super::facts::Facts;
-use super::pods;
-use super::pods::Trouble;
 
 use crate::desired::workload::job_of;
 use crate::error::{Cause, Error};
+use crate::pods;
+use crate::pods::Trouble;
 
 /// The time after which a commit is overdue; three intervals, if that is longer.
 const OVERDUE_MIN: Duration = Duration::from_secs(60);

@@ -3,7 +3,6 @@
 mod conditions;
 mod events;
 mod facts;
-mod pods;
 #[cfg(test)]
 mod tests;
 
@@ -13,11 +12,12 @@ use weir_plan::report::Report;
 
 use crate::desired::workload::job_of;
 use crate::error::Error;
+use crate::pods;
 use crate::progress::held_by;
 
+pub use crate::pods::{is_over, is_ready, reachable_ip, refused_to_go_on, restarts, trouble};
 pub use events::events;
 pub use facts::Facts;
-pub use pods::{is_over, is_ready, reachable_ip, refused_to_go_on, restarts, trouble};
 
 /// The whole status.
 #[must_use]

@@ -14,7 +14,8 @@ use super::{
     Aggregate, AggregateColumn, AggregateError, AggregatePart, GroupColumn, WINDOW_END, WINDOW_START, window_fields,
 };
 use crate::expr::{Binder, ExprError, ScalarExpr, with_room};
-use crate::plan::{Input, has_event_time};
+use crate::input::Input;
+use crate::types::has_event_time;
 use crate::window::Window;
 
 /// Compiles the aggregation of `input`, whose rows have `input_schema`, over `window` and the columns of `group_by`.
@@ -125,7 +126,8 @@ impl Step<'_> {
             Some(sql) => calls.filter(sql).map(Some),
         };
         let filter = filter.map_err(|e| self.refuse(AggregatePart::ColumnFilter(i), e.0));
-        let planned = planner.plan(&column.expr).map_err(|e| self.refuse(AggregatePart::ColumnExpr(i), e.0)).ok()?;
+        let planned = planner.plan(&column.expr).map_err(|why| planner.advised(why, &column.expr));
+        let planned = planned.map_err(|e| self.refuse(AggregatePart::ColumnExpr(i), e.0)).ok()?;
         let found = aggregates_in(&planned);
         if found.is_empty() && column.filter.is_some() {
             let why = format!("`{}` has no aggregate for a filter to apply to", column.expr);

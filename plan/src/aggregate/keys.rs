@@ -78,7 +78,7 @@ fn of_column(schema: &SchemaRef, name: &str, binder: &Binder) -> Result<PlannedK
 }
 
 fn computed(schema: &SchemaRef, column: &GroupColumn, sql: &str, binder: &Binder) -> Result<PlannedKey, String> {
-    let expr = binder.plan(sql).map_err(|e| e.0)?;
+    let expr = binder.plan(sql).map_err(|why| binder.advised(why, sql).0)?;
     refuse_aggregates(&expr)
         .map_err(|_| "rows are grouped before anything is aggregated: groupBy cannot have an aggregate".to_owned())?;
     let value = binder.scalar(expr.clone(), sql, &column.name).map_err(|e| e.0)?;

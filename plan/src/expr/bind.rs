@@ -21,7 +21,7 @@ use super::checked::{checked, is_arithmetic};
 use super::context::CONTEXT;
 use super::message::{describe, no_such_column, no_such_column_in, type_name, unknown_column, with_article};
 use super::mistyped::{is_senseless, mistyped};
-use super::{ExprError, ScalarExpr, fields, floats, nulls, parse, quotes, signs, unite};
+use super::{ExprError, ScalarExpr, fields, floats, hints, nulls, parse, quotes, signs, texts, unite};
 use crate::quote::quoted;
 use crate::types::normalized;
 
@@ -66,6 +66,7 @@ impl Binder {
     /// Coerces types and folds constants. This step is required: functions such as `coalesce` can be evaluated only in
     /// their simplified form.
     pub fn simplify(&self, expr: Expr) -> Result<Expr, ExprError> {
+        let expr = unite::values_united(expr, &self.df_schema).map_err(|e| self.error(&e))?;
         if let Some(sentence) = find(&expr, |e| is_senseless(e, &self.simplifier, &self.df_schema))
             .and_then(|e| mistyped(&e, &self.simplifier, &self.df_schema))
         {
@@ -74,6 +75,7 @@ impl Binder {
         unite::united(expr.clone(), &self.df_schema)
             .and_then(|united| floats::normal(united, &self.df_schema))
             .and_then(|united| self.simplifier.coerce(united, &self.df_schema))
+            .and_then(|coerced| texts::read(coerced, &self.df_schema))
             .and_then(|coerced| self.folded(coerced))
             .and_then(|folded| self.simplifier.simplify(folded))
             .map_err(|e| self.error_in(&expr, &e))
@@ -200,18 +202,29 @@ impl Binder {
         }
     }
 
-    /// The error, or what to write if the expression is right with words in place of the signs of other languages.
+    /// The error, or what to write if the expression is right with words in place of the signs of other languages, and
+    /// with quotes around columns that are reserved words. If more is wrong, the sentence says both.
     pub fn advised(&self, error: ExprError, sql: &str) -> ExprError {
-        let is_condition = |words: &String| {
-            let simplified = self.plan(words).and_then(|planned| self.simplify(planned));
-            simplified.and_then(|simplified| self.type_of(&simplified)).is_ok_and(|found| found == DataType::Boolean)
-        };
-        match signs::in_words(sql).filter(is_condition) {
-            Some(words) => ExprError(format!(
-                "conditions are joined by the words `and`, `or` and `not`, and not by `&&`, `||` and `!`: write {}",
-                quoted(words)
-            )),
-            None => error,
+        let is_column = |name: &str| self.schema.column_with_name(name).is_some();
+        let fault = |words: &str| self.plan(words).and_then(|planned| self.simplify(planned)).err();
+        let mut right_but_for = None;
+        for words in signs::in_words(sql) {
+            let in_quotes = quotes::with_names_in_quotes(&words, is_column);
+            let in_quotes = in_quotes.map(|(mended, reserved)| (mended, Some(reserved)));
+            for (mended, reserved) in std::iter::once((words, None)).chain(in_quotes) {
+                let Some(why) = fault(&mended) else { return ExprError(instead_of_signs(&mended, reserved)) };
+                if parse::parse(&mended).is_ok() {
+                    right_but_for = Some((mended, reserved, why));
+                }
+            }
+        }
+        match right_but_for {
+            // `||` and `!` may mean something else, `&&` does not.
+            Some((mended, reserved, why)) if sql.contains("&&") => {
+                ExprError(format!("{}; besides, {why}", instead_of_signs(&mended, reserved)))
+            }
+            _ if parse::parse(sql).is_err() => hints::beside(error, sql, is_column),
+            _ => error,
         }
     }
 
@@ -237,6 +250,18 @@ impl Binder {
     pub fn error(&self, error: &DataFusionError) -> ExprError {
         ExprError(no_such_column_in(error, &self.schema).unwrap_or_else(|| describe(error)))
     }
+}
+
+/// What to write in place of `&&`, `||` and `!`, and of a column that is a reserved word.
+fn instead_of_signs(mended: &str, reserved: Option<String>) -> String {
+    let reserved = reserved.map(|reserved| {
+        format!(", and {} is a word of SQL, which stands in double quotes as a column", quoted(reserved))
+    });
+    format!(
+        "conditions are joined by the words `and`, `or` and `not`, and not by `&&`, `||` and `!`{}: write {}",
+        reserved.unwrap_or_default(),
+        quotes::in_a_document(mended)
+    )
 }
 
 pub(crate) fn refuse_aggregates(expr: &Expr) -> Result<(), ExprError> {

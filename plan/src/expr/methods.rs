@@ -5,7 +5,6 @@ use datafusion_sql::sqlparser::ast::{AccessExpr, Expr, Function, FunctionArgumen
 
 use super::context::CONTEXT;
 use super::habits::{Advice, HABITS, SUGGESTION_CHARS_MAX, filled};
-use super::parse::arguments;
 use crate::quote::quoted;
 
 /// Methods that are not named as a function here or elsewhere in SQL, with what to write. `$1` is what the method is
@@ -178,4 +177,12 @@ fn of_function(name: &str, args: &[String]) -> Option<Instead> {
     }
     let plain = |name: &str| name.replace('_', "");
     CONTEXT.function_names().find(|ours| plain(ours) == plain(name)).and_then(written)
+}
+
+/// The arguments as the user wrote them.
+pub(super) fn arguments(function: &Function) -> Vec<String> {
+    match &function.args {
+        FunctionArguments::List(list) => list.args.iter().map(ToString::to_string).collect(),
+        FunctionArguments::None | FunctionArguments::Subquery(_) => Vec::new(),
+    }
 }

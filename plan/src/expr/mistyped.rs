@@ -16,11 +16,11 @@ use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use super::message::{type_name, with_article};
 use super::operands;
 use super::signature::forms;
-use super::unite::UNITING;
+use super::unite::{UNITING, unites_unlike};
 use crate::functions::refused_pattern;
 use crate::quote::quoted;
 
-/// The sentence, or `None` if the types are not the cause.
+/// The sentence, or `None` if the types are not the cause. Values that get one type have it already.
 pub(super) fn mistyped(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> Option<String> {
     match innermost(expr, simplifier, schema) {
         ControlFlow::Break(sentence) => sentence,
@@ -53,7 +53,8 @@ fn castable(expr: &Expr, schema: &DFSchema) -> bool {
 
 /// Whether this is an expression that the planner accepts although it makes no sense: minus before a time fails for
 /// every row, bit operations silently cut doubles off to whole numbers (`price ^ 2` is no power), a number is taken for
-/// a condition, a date is compared with a number, and a string is cast until a row comes whose string can't be cast.
+/// a condition, a date is compared with a number, values of unlike types get one type, and a string is cast until a row
+/// comes whose string can't be cast.
 pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> bool {
     let found = |e: &Expr| e.get_type(schema).unwrap_or(ArrowType::Null);
     let meaningless = match expr {
@@ -74,7 +75,10 @@ pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DF
         ),
         _ => false,
     };
-    meaningless || unit_is_unknown(expr, schema) || casts_a_string(expr, simplifier, schema)
+    meaningless
+        || unit_is_unknown(expr, schema)
+        || unites_unlike(expr, schema)
+        || casts_a_string(expr, simplifier, schema)
 }
 
 /// Whether a number would be taken for days since 1970: `day > 20240131` is false for every day.
@@ -229,6 +233,14 @@ fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
             });
             let found = different(&mut thens.chain(compared));
             format!("`case` has {found}; cast them, so that what is compared has one type and what it gives has one")
+        }
+        Expr::ScalarFunction(call) if unites_unlike(expr, schema) => {
+            let united = if call.func.name() == "nvl2" { call.args.get(1..).unwrap_or_default() } else { &call.args };
+            format!(
+                "{} takes values of one type, and found {}: cast them to one type",
+                quoted(call.func.name()),
+                different(&mut united.iter())
+            )
         }
         Expr::ScalarFunction(call) => return call_sentence(call, &all(&call.args.iter().collect::<Vec<_>>())),
         _ => return None,

@@ -4,14 +4,15 @@ use std::ops::ControlFlow;
 
 use datafusion_sql::sqlparser::ast::{
     AccessExpr, CastKind, DataType, DuplicateTreatment, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Value, Visit, VisitMut, Visitor,
-    VisitorMut,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, UnaryOperator, Value, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 use datafusion_sql::sqlparser::parser::{Parser, ParserError};
 use datafusion_sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::context::AGGREGATES;
 use super::dialect::Bounded;
+use super::methods::arguments;
 use super::nesting::has_too_deep_types;
 use super::{ExprError, habits, methods, slips, syntax};
 use crate::quote::quoted;
@@ -47,7 +48,7 @@ pub(super) fn parse(sql: &str) -> Result<Expr, ExprError> {
              split it over map steps"
                 .to_owned()
         } else {
-            parser_sentence(e) + &advice(e, tokens)
+            sentence(e, stopped_at(e, tokens)) + &advice(e, tokens)
         })
     };
     let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|e| refused(&e.into(), &[]))?;
@@ -81,23 +82,40 @@ pub(super) fn parse(sql: &str) -> Result<Expr, ExprError> {
 
 /// The parser's error without its prefix.
 pub(super) fn parser_sentence(error: &ParserError) -> String {
+    sentence(error, None)
+}
+
+fn sentence(error: &ParserError, stopped: Option<&TokenWithSpan>) -> String {
     let text = match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
         ParserError::RecursionLimitExceeded => return "the expression is nested too deep".to_owned(),
     };
     let (what, line_and_column) = text.rsplit_once(" at Line: ").unwrap_or((text, ""));
-    let in_words = no_operator(what).or_else(|| after_is(what)).or_else(|| in_a_type(what));
-    let (what, advice) = in_words.unwrap_or_else(|| (what.to_owned(), String::new()));
-    let mut what =
-        what.replace("found: EOF", "found the end").replace("Expected: ", "expected ").replace("found: ", "found ");
-    if let Some(first) = what.get(..1) {
-        what = first.to_lowercase() + &what[1..];
-    }
-    let place = line_and_column.split_once(", Column: ").and_then(|(line, column)| {
-        Some(place(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? }))
-            .filter(|p| !p.is_empty())
-    });
-    format!("the expression does not parse: {what}{}{advice}", place.unwrap_or_default())
+    let in_words = no_operator(what, stopped).or_else(|| after_is(what)).or_else(|| in_a_type(what));
+    let (what, advice) =
+        in_words.or_else(|| Some((unclosed(what).or_else(|| expected(what))?, String::new()))).unwrap_or_else(|| {
+            // The parser puts what it expected into single quotes: `Expected 'FROM' or ','`.
+            let mut what = what.replace("EOF", "the end").replace('\'', "`");
+            if let Some(first) = what.get(..1) {
+                what = first.to_lowercase() + &what[1..];
+            }
+            (what, String::new())
+        });
+    let place = location(line_and_column).map(place).unwrap_or_default();
+    format!("the expression does not parse: {what}{place}{advice}")
+}
+
+/// The place in the parser's words: `1, Column: 8`.
+fn location(line_and_column: &str) -> Option<Location> {
+    let (line, column) = line_and_column.split_once(", Column: ")?;
+    Some(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })
+}
+
+/// The token at which the parser stopped.
+fn stopped_at<'t>(error: &ParserError, tokens: &'t [TokenWithSpan]) -> Option<&'t TokenWithSpan> {
+    let (ParserError::TokenizerError(text) | ParserError::ParserError(text)) = error else { return None };
+    let at = location(text.rsplit_once(" at Line: ")?.1)?;
+    tokens.iter().find(|token| token.span.start == at && !matches!(token.token, Token::Whitespace(_)))
 }
 
 /// What to write instead of the token at which the parser stopped, if that is known; empty otherwise.
@@ -115,31 +133,54 @@ fn advice(error: &ParserError, tokens: &[TokenWithSpan]) -> String {
     if text.contains("subquery in the query body") {
         return ": `exists` takes a subquery, which cannot be used here".to_owned();
     }
-    let tokens = || tokens.iter().filter(|t| !matches!(t.token, Token::Whitespace(_)));
-    let stopped = text.rsplit_once(" at Line: ").and_then(|(_, place)| {
-        let (line, column) = place.split_once(", Column: ")?;
-        let at = Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? };
-        tokens().position(|t| t.span.start == at)
-    });
-    let Some(stopped) = stopped else { return String::new() };
-    let token = |i: Option<usize>| i.and_then(|i| tokens().nth(i)).map(|t| &t.token);
-    let found = token(Some(stopped))
-        .and_then(|found| slips::of_what_is_found(token(stopped.checked_sub(1)), found, token(Some(stopped + 1))));
+    let Some(stopped) = stopped_at(error, tokens) else { return String::new() };
+    let words: Vec<_> = tokens.iter().filter(|t| !matches!(t.token, Token::Whitespace(_))).collect();
+    let Some(i) = words.iter().position(|t| t.span == stopped.span) else { return String::new() };
+    let token = |i: Option<usize>| i.and_then(|i| words.get(i)).map(|t| &t.token);
+    let found = slips::of_what_is_found(token(i.checked_sub(1)), &stopped.token, token(Some(i + 1)));
     found.map(|advice| format!(": {advice}")).unwrap_or_default()
 }
 
 /// The message for a word where an operator should stand, and what to write. The parser's own error shows the token in
 /// Rust's debug format.
-fn no_operator(text: &str) -> Option<(String, String)> {
+fn no_operator(text: &str, stopped: Option<&TokenWithSpan>) -> Option<(String, String)> {
     let token = text.strip_prefix("No infix parser for token ")?;
-    let Some(word) = token.split_once("value: \"").and_then(|(_, rest)| rest.split('"').next()) else {
-        return Some(("what stands there is no operator".to_owned(), String::new()));
-    };
-    let advice = match word.to_lowercase().as_str() {
-        "div" => ": write `/`, which gives an integer where both sides are integers",
+    let word = token.split_once("value: \"").and_then(|(_, rest)| rest.split('"').next());
+    let found = word.map(quoted).or_else(|| stopped.map(|stopped| quoted(&stopped.token)));
+    let what =
+        found.map_or("what stands there is no operator".to_owned(), |found| format!("there is no operator {found}"));
+    let advice = match word.map(str::to_lowercase).as_deref() {
+        Some("div") => ": write `/`, which gives an integer where both sides are integers",
         _ => "",
     };
-    Some((format!("there is no operator {}", quoted(word)), advice.to_owned()))
+    Some((what, advice.to_owned()))
+}
+
+/// The message for a quote or a comment that is not closed.
+fn unclosed(text: &str) -> Option<String> {
+    if text.starts_with("Unexpected EOF while in a multi-line comment") {
+        return Some("expected `*/`, which ends a comment, found the end".to_owned());
+    }
+    let quote = text.strip_prefix("Expected close delimiter '")?.strip_suffix("' before EOF.")?;
+    Some(format!("expected {}, which ends a name, found the end", quoted(quote)))
+}
+
+/// `Expected: AND, found: x` with what was expected and found in backticks.
+fn expected(text: &str) -> Option<String> {
+    let text = text.strip_prefix("Expected")?;
+    let (wanted, found) = text.trim_start_matches(':').trim_start().split_once(", found: ")?;
+    let found = if found == "EOF" { "the end".to_owned() } else { quoted(found) };
+    if !wanted.contains(char::is_alphanumeric) {
+        return Some(format!("expected {}, found {found}", quoted(wanted)));
+    }
+    // The parser's own words are prose with SQL's keywords in upper case.
+    let is_keyword = |word: &str| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    let words = wanted.split(' ').map(|word| {
+        let keyword = word.trim_end_matches(',');
+        let comma = word.get(keyword.len()..).unwrap_or_default();
+        if is_keyword(keyword) { quoted(keyword.to_lowercase()) + comma } else { word.to_owned() }
+    });
+    Some(format!("expected {}, found {found}", words.collect::<Vec<_>>().join(" ")))
 }
 
 /// The message for a wrong word behind `is`, and what to write. The parser's own error lists the possible words in
@@ -243,6 +284,12 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
     if let Some(why) = methods::refused_call(function) {
         return ControlFlow::Break(why);
     }
+    if let ("from_unixtime", [seconds, pattern]) = (&*name.to_lowercase(), &arguments(function)[..]) {
+        return ControlFlow::Break(format!(
+            "`from_unixtime` gives a timestamp and takes no pattern: write {} for a text",
+            quoted(format_args!("date_format(from_unixtime({seconds}), {pattern})"))
+        ));
+    }
     if name.eq_ignore_ascii_case("unnest") {
         return ControlFlow::Break(
             "`unnest` gives several rows for one, which is a step's work and not an expression's".to_owned(),
@@ -281,14 +328,6 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
     ControlFlow::Continue(())
 }
 
-/// The arguments as the user wrote them.
-pub(super) fn arguments(function: &Function) -> Vec<String> {
-    match &function.args {
-        FunctionArguments::List(list) => list.args.iter().map(ToString::to_string).collect(),
-        FunctionArguments::None | FunctionArguments::Subquery(_) => Vec::new(),
-    }
-}
-
 /// Rewrites syntax that the planner would misread or can't read.
 struct Rewriter;
 
@@ -300,11 +339,24 @@ impl VisitorMut for Rewriter {
             Expr::Value(value) => {
                 // `1e3` is a double, as in Spark; the planner would make every number with a point or an exponent a
                 // decimal.
-                if let Value::Number(digits, _) = &mut value.value
-                    && digits.contains(['e', 'E'])
-                {
+                let Value::Number(digits, _) = &mut value.value else { return ControlFlow::Continue(()) };
+                if digits.contains(['e', 'E']) {
                     value.value = Value::SingleQuotedString(std::mem::take(digits));
                     *expr = cast_to_double(expr.clone());
+                } else if digits.parse::<i64>().is_err() && !digits.contains('.') {
+                    // A whole number beyond a bigint is a decimal, as in Spark. The planner would make a number
+                    // without a sign of some, which no column can hold.
+                    digits.push('.');
+                }
+            }
+            // With its sign, the least bigint is one.
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr: operand } => {
+                if let Expr::Value(value) = operand.as_mut()
+                    && let Value::Number(digits, _) = &mut value.value
+                    && let Some(whole) = digits.strip_suffix('.')
+                    && format!("-{whole}").parse::<i64>().is_ok()
+                {
+                    *digits = whole.to_owned();
                 }
             }
             // The parser takes these names for functions of SQL; here they can only be columns.

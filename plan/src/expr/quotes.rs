@@ -3,7 +3,7 @@
 //! is given as it stands in the document, with YAML's quotes around those of SQL.
 
 use arrow::datatypes::SchemaRef;
-use datafusion_sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion_sql::sqlparser::tokenizer::{Token, Tokenizer, Word};
 
 use super::dialect::Bounded;
 use super::message::no_such_column;
@@ -16,31 +16,45 @@ const REPEATED_CHARS_MAX: usize = 100;
 /// Advice about columns that are reserved words of SQL: `interval > 3` is not parsed as a comparison. `None` if quotes
 /// around them do not mend the expression.
 pub(super) fn of_reserved_names(sql: &str, is_column: impl Fn(&str) -> bool) -> Option<String> {
+    let (mended, reserved) = with_names_in_quotes(sql, is_column).filter(|(mended, _)| parse(mended).is_ok())?;
+    let written = if is_short(sql) { mended } else { format!("\"{reserved}\"") };
+    Some(format!(
+        "; {} is a word of SQL, and as a column it stands in double quotes: write {}",
+        quoted(reserved),
+        in_a_document(&written)
+    ))
+}
+
+/// The expression with quotes around columns that are reserved words, and the first such word; `None` if there is none.
+pub(super) fn with_names_in_quotes(sql: &str, is_column: impl Fn(&str) -> bool) -> Option<(String, String)> {
     let tokens = Tokenizer::new(&Bounded::new(), sql).tokenize().ok()?;
     let mut reserved: Option<String> = None;
     let mended = tokens.iter().map(|token| match token {
-        Token::Word(word) if word.quote_style.is_none() && is_column(&word.value) && parse(&word.value).is_err() => {
+        Token::Word(word) if is_column(&word.value) && is_reserved(word) => {
             reserved.get_or_insert_with(|| word.value.clone());
             format!("\"{}\"", word.value)
         }
         other => other.to_string(),
     });
     let mended: String = mended.collect();
-    let reserved = reserved.filter(|_| parse(&mended).is_ok())?;
-    let written = if is_short(sql) { mended } else { format!("\"{reserved}\"") };
-    // Only a value that begins with a quote is taken for a quoted one.
-    let written = if written.starts_with('"') {
+    reserved.map(|reserved| (mended, reserved))
+}
+
+/// Whether the word can't be a name without quotes.
+pub(super) fn is_reserved(word: &Word) -> bool {
+    word.quote_style.is_none() && parse(&word.value).is_err()
+}
+
+/// The expression as it stands in a document. Only a value that begins with a quote is taken for a quoted one.
+pub(super) fn in_a_document(expression: &str) -> String {
+    if expression.starts_with('"') {
         format!(
             "{}, with the single quotes for YAML, which takes the outer quotes off",
-            quoted(format_args!("'{}'", written.replace('\'', "''")))
+            quoted(format_args!("'{}'", expression.replace('\'', "''")))
         )
     } else {
-        quoted(written)
-    };
-    Some(format!(
-        "; {} is a word of SQL, and as a column it stands in double quotes: write {written}",
-        quoted(reserved)
-    ))
+        quoted(expression)
+    }
 }
 
 /// Advice about an expression that is nothing but words, and none of them a column: `New York`.

@@ -11,6 +11,8 @@ use super::methods;
 use super::nulls::compared_with_null;
 use crate::quote::quoted;
 
+/// The most digits of a decimal.
+const DIGITS_MAX: usize = 38;
 const ITEMS: &str = "items of an array cannot be picked yet";
 const PARTS_OF_JSON: &str =
     "declare what is inside as a column of the source, such as `s` of the type `struct<a: int>`, and write `s.a`";
@@ -126,8 +128,8 @@ fn has_field(field: &CeilFloorKind) -> bool {
 fn refused_value(value: &Value) -> Option<String> {
     match value {
         Value::Placeholder(name) => Some(format!("`{name}` is a parameter, and there are none: write the value")),
-        Value::Number(..)
-        | Value::SingleQuotedString(_)
+        Value::Number(digits, _) => refused_number(digits),
+        Value::SingleQuotedString(_)
         | Value::DoubleQuotedString(_)
         | Value::DollarQuotedString(_)
         | Value::EscapedStringLiteral(_)
@@ -136,6 +138,23 @@ fn refused_value(value: &Value) -> Option<String> {
         | Value::Null => None,
         other => Some(format!("{} is a kind of text that is not supported: write it in single quotes", quoted(other))),
     }
+}
+
+fn refused_number(digits: &str) -> Option<String> {
+    if digits.contains(['e', 'E']) {
+        let is_beyond = digits.parse::<f64>().is_ok_and(f64::is_infinite);
+        return is_beyond.then(|| {
+            format!("{} is beyond the range of a double: write `cast('Infinity' as double)`", quoted(digits))
+        });
+    }
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let count = whole.trim_start_matches('0').len() + fraction.len();
+    (count > DIGITS_MAX).then(|| {
+        format!(
+            "{} has {count} digits, and a decimal has at most {DIGITS_MAX}: write a double, as in `1.5e40`",
+            quoted(digits)
+        )
+    })
 }
 
 fn refused_sign(op: UnaryOperator, operand: &Expr) -> Option<String> {

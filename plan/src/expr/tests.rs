@@ -17,7 +17,7 @@ use arrow::array::{
     Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array, Int64Array,
     ListArray, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::compile;
@@ -252,6 +252,101 @@ fn literals_with_a_point_are_decimals_and_keep_decimals_exact() {
 }
 
 #[test]
+fn whole_literals_beyond_a_bigint_are_decimals_and_a_decimal_has_at_most_38_digits() {
+    let three = |value: &str| [value; 3].join(" | ");
+    let digits = "9".repeat(38);
+    for (sql, data_type, value) in [
+        ("9223372036854775807", "bigint", "9223372036854775807"),
+        ("9223372036854775808", "decimal(19,0)", "9223372036854775808"),
+        ("18446744073709551615", "decimal(20,0)", "18446744073709551615"),
+        ("18446744073709551616", "decimal(20,0)", "18446744073709551616"),
+        ("-9223372036854775808", "bigint", "-9223372036854775808"),
+        ("-9223372036854775809", "decimal(19,0)", "-9223372036854775809"),
+        ("-(9223372036854775808)", "decimal(19,0)", "-9223372036854775808"),
+        ("9223372036854775808 + 1", "decimal(21,0)", "9223372036854775809"),
+        (&digits, "decimal(38,0)", &digits),
+        (&format!("000{digits}"), "decimal(38,0)", &digits),
+    ] {
+        assert_eq!(eval(sql), format!("{data_type}: {}", three(value)), "{sql}");
+    }
+    check(&[
+        ("userId < 9223372036854775808", "boolean: true | true | true"),
+        ("userId = 9223372036854775807", "boolean: false | false | true"),
+    ]);
+    let too_many = |sql: &str, count: usize| {
+        let instead = "a decimal has at most 38: write a double, as in `1.5e40`";
+        assert_eq!(refused(sql), format!("`{sql}` has {count} digits, and {instead}"));
+    };
+    too_many(&"9".repeat(39), 39);
+    too_many(&"9".repeat(100), 100);
+    too_many(&format!("0.{}1", "0".repeat(38)), 39);
+    assert_eq!(refused("1e400"), "`1e400` is beyond the range of a double: write `cast('Infinity' as double)`");
+    assert_eq!(eval("1e40 > userId"), "boolean: true | true | true");
+}
+
+/// `cast(text as date)` is `to_date(text)`, and so on: one reading of texts.
+#[test]
+fn casts_of_texts_to_times_read_what_the_functions_read() {
+    let schema_of_texts = Arc::new(Schema::new(vec![Field::new("t", arrow::datatypes::DataType::Utf8, true)]));
+    let same = |text: &str, cast: &str, call: &str| {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![Some(text), None]));
+        let batch = RecordBatch::try_new(Arc::clone(&schema_of_texts), vec![texts]).unwrap();
+        let of = |sql: &str| {
+            let read = compile(sql, &schema_of_texts, "out").unwrap().evaluate(&batch);
+            read.map_err(|why| why.0.split_once("`: ").map(|(_, why)| why.to_owned()))
+        };
+        let (read, called) = (of(cast), of(call));
+        assert_eq!(read, called, "{cast} of {text}");
+        read.is_ok()
+    };
+    for (text, is_date, is_time) in [
+        ("2024", true, true),
+        ("2024-1", true, true),
+        ("2024-1-3", true, true),
+        (" 2024-01-31 ", true, true),
+        ("20240131", true, false),
+        ("2024-01-31T", true, true),
+        ("2024-01-31 10", true, true),
+        ("2024-01-31 1:2", true, true),
+        ("2024-01-31 1:2:3.5 +1:30", true, true),
+        ("2024-01-31T10:20:30Z", true, true),
+        ("2024-01-31 anything", true, false),
+        ("31/01/2024", false, false),
+        ("2024-13-01", false, false),
+        ("", false, false),
+    ] {
+        assert_eq!(same(text, "cast(t as date)", "to_date(t)"), is_date, "{text}");
+        assert_eq!(same(text, "cast(t as timestamp)", "to_timestamp(t)"), is_time, "{text}");
+        assert!(same(text, "try_cast(t as date)", "try_to_date(t)"));
+        assert!(same(text, "try_cast(t as timestamp)", "try_to_timestamp(t)"));
+    }
+    check(&[
+        ("date '2024-1-3'", "date: 2024-01-03 | 2024-01-03 | 2024-01-03"),
+        ("timestamp '2024-1-3 4:5' = ts", "boolean: false | false | null"),
+        ("day = '2024-1-1'", "boolean: true | false | null"),
+        ("day in ('2024-1-1', '1970')", "boolean: true | true | null"),
+        ("ts > '2024-1-1'", "boolean: true | false | null"),
+        ("day between '2024' and '2024-2'", "boolean: true | false | null"),
+        (
+            "date_trunc('month', timestamp '2024-2-3 4:5')",
+            "timestamp: 2024-02-01T00:00:00Z | 2024-02-01T00:00:00Z | \
+            2024-02-01T00:00:00Z",
+        ),
+        ("try_cast(city as date)", "date: null | null | null"),
+        ("cast(cast(null as string) as timestamp)", "timestamp: null | null | null"),
+    ]);
+    assert_eq!(
+        failed("cast(city as date)"),
+        "`cast(city as date)`: `Paris` is no date: write it as in `2024-01-31`, or read it by its pattern, as in \
+         `to_date(…, 'dd/MM/yyyy')`"
+    );
+    // A cast is null where its text is, and nowhere else.
+    let nullable = |sql: &str| compile(sql, &schema(), "out").unwrap().field.is_nullable();
+    assert!(!nullable("cast(cast(userId as string) as date)") && !nullable("timestamp '2024-01-01'"));
+    assert!(nullable("try_cast(cast(userId as string) as date)") && nullable("cast(city as timestamp)"));
+}
+
+#[test]
 fn where_a_double_meets_a_decimal_the_result_is_a_double() {
     check(&[
         ("1e3", "double: 1000.0 | 1000.0 | 1000.0"),
@@ -352,8 +447,8 @@ fn a_cast_that_fails_is_an_error_and_a_try_cast_is_null() {
     );
     assert_eq!(
         failed("date_format(cast(city as timestamp), 'yyyy')"),
-        "`date_format(cast(city as timestamp), 'yyyy')`: `Paris` can't be cast to a timestamp: write it as in \
-         `2024-01-31 10:20:30`, or read it by a pattern, as in `to_timestamp(…, 'dd/MM/yyyy HH:mm')`"
+        "`date_format(cast(city as timestamp), 'yyyy')`: `Paris` is no timestamp: write it as in `2024-01-31 \
+         10:20:30`, or read it by its pattern, as in `to_timestamp(…, 'dd/MM/yyyy HH:mm:ss')`"
     );
     assert_eq!(eval("try_cast(city as bigint)"), "bigint: null | null | null");
     assert_eq!(refused("cast('abc' as bigint)"), "`abc` can't be cast to a bigint");

@@ -58,6 +58,11 @@ pub(super) enum Misfit {
     IsNull,
 }
 
+/// Whether the function's result may be null.
+pub(super) fn is_nullable(is_cast: bool, misfit: Misfit, args: &ReturnFieldArgs<'_>) -> bool {
+    !is_cast || misfit == Misfit::IsNull || args.arg_fields.iter().any(|arg| arg.is_nullable())
+}
+
 /// Reads each text by the first pattern that fits. A row is null if its text or all of its patterns are null.
 pub(super) fn times(
     name: &str,

@@ -7,6 +7,8 @@
 
 mod habits;
 mod offset;
+mod percent;
+mod prefix;
 mod reading;
 mod reading_fields;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `to_date(text)`, `to_date(timestamp | date)` and `to_date(text, pattern, …)` with Spark's patterns, and
 //! `try_to_date`, which gives null for a text that does not fit. DataFusion's function takes chrono's patterns, reads
-//! numbers as days, and refuses texts that Spark reads.
+//! numbers as days, and refuses texts that Spark reads. Casts of texts to dates are this function too.
 
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ use crate::quote::quoted;
 pub(super) struct ToDate {
     name: &'static str,
     misfit: Misfit,
+    /// Whether it stands for a cast, which is null only where its text is, or where a `try_cast` fails.
+    is_cast: bool,
     signature: Signature,
 }
 
@@ -31,8 +33,13 @@ impl ToDate {
         Self::of("try_to_date", Misfit::IsNull)
     }
 
+    /// The function for `cast(text as date)`.
+    pub fn cast(misfit: Misfit) -> Self {
+        Self { is_cast: true, ..Self::of("to_date", misfit) }
+    }
+
     fn of(name: &'static str, misfit: Misfit) -> Self {
-        Self { name, misfit, signature: Signature::user_defined(Volatility::Immutable) }
+        Self { name, misfit, is_cast: false, signature: Signature::user_defined(Volatility::Immutable) }
     }
 
     fn days(&self, first: &ArrayRef, patterns: &[ArrayRef]) -> Result<ArrayRef> {
@@ -52,7 +59,8 @@ impl ToDate {
     fn day(&self, text: &str) -> Result<Option<i32>> {
         match (day_of(text), self.misfit) {
             (None, Misfit::Fails) => exec_err!(
-                "{} is no date such as 2024-01-31: read it by its pattern, as in `to_date(…, 'dd/MM/yyyy')`",
+                "{} is no date: write it as in `2024-01-31`, or read it by its pattern, as in `to_date(…, \
+                 'dd/MM/yyyy')`",
                 quoted(text)
             ),
             (day, _) => Ok(day),
@@ -91,7 +99,8 @@ impl ScalarUDFImpl for ToDate {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         by_pattern::check_constant_patterns(self.name, &args)?;
-        Ok(Arc::new(Field::new(self.name, DataType::Date32, true)))
+        let nullable = by_pattern::is_nullable(self.is_cast, self.misfit, &args);
+        Ok(Arc::new(Field::new(self.name, DataType::Date32, nullable)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

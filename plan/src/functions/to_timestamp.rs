@@ -1,7 +1,7 @@
 //! `to_timestamp`, `to_timestamp_seconds`, `…_millis`, `…_micros` and `…_nanos`: read numbers of a unit, texts, and
 //! texts by Spark's patterns, and return microseconds. DataFusion's functions of these names take chrono's formats,
 //! read texts into nanoseconds, which end in 2262, and replace doubles out of range by the first or last time.
-//! `try_to_timestamp` gives null for a text that does not fit.
+//! `try_to_timestamp` gives null for a text that does not fit. Casts of texts to timestamps are this function too.
 
 use std::sync::Arc;
 
@@ -39,6 +39,8 @@ pub(super) struct ToTimestamp {
     name: &'static str,
     per_unit: Unit,
     misfit: Misfit,
+    /// Whether it stands for a cast, which is null only where its text is, or where a `try_cast` fails.
+    is_cast: bool,
     signature: Signature,
 }
 
@@ -88,7 +90,8 @@ impl ScalarUDFImpl for ToTimestamp {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         by_pattern::check_constant_patterns(self.name, &args)?;
-        Ok(Arc::new(Field::new(self.name, timestamp_type(), true)))
+        let nullable = by_pattern::is_nullable(self.is_cast, self.misfit, &args);
+        Ok(Arc::new(Field::new(self.name, timestamp_type(), nullable)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -109,7 +112,13 @@ impl ScalarUDFImpl for ToTimestamp {
 
 impl ToTimestamp {
     fn of(name: &'static str, per_unit: Unit) -> Self {
-        Self { name, per_unit, misfit: Misfit::Fails, signature: Signature::user_defined(Volatility::Immutable) }
+        let signature = Signature::user_defined(Volatility::Immutable);
+        Self { name, per_unit, misfit: Misfit::Fails, is_cast: false, signature }
+    }
+
+    /// The function for `cast(text as timestamp)`.
+    pub fn cast(misfit: Misfit) -> Self {
+        Self { misfit, is_cast: true, ..Self::of_seconds("to_timestamp") }
     }
 
     /// A function of this name that reads numbers as seconds.
@@ -162,8 +171,8 @@ impl ToTimestamp {
         let rows = texts.as_string::<i32>().iter().zip(read).map(|(text, time_us)| match (text, time_us) {
             (Some(text), None) => match (time_us_of(text), self.misfit) {
                 (None, Misfit::Fails) => exec_err!(
-                    "{} is no time such as 2024-01-31 10:20:30: read it by its pattern, as in `to_timestamp(…, \
-                     'dd/MM/yyyy HH:mm:ss')`",
+                    "{} is no timestamp: write it as in `2024-01-31 10:20:30`, or read it by its pattern, as in \
+                     `to_timestamp(…, 'dd/MM/yyyy HH:mm:ss')`",
                     quoted(text)
                 ),
                 (time_us, _) => Ok(time_us),

@@ -9,10 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Input;
-use crate::aggregate::Aggregate;
-use crate::compat::AggregateFingerprint;
+use crate::aggregate::{Aggregate, AggregateFingerprint};
 use crate::expr::ScalarExpr;
-use crate::types::EVENT_TIME;
 
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -75,12 +73,6 @@ pub struct Map {
     /// One expression per output column, in the order of the step's schema. `_event_time` has none: it is passed
     /// through.
     pub columns: Vec<ScalarExpr>,
-}
-
-/// Whether rows of this schema carry an event time.
-#[must_use]
-pub fn has_event_time(schema: &SchemaRef) -> bool {
-    schema.fields().last().is_some_and(|f| f.name() == EVENT_TIME)
 }
 
 /// What the state of a step depends on, by the kind of the step.

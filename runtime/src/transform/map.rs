@@ -5,8 +5,9 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
-use weir_plan::plan::{Map, has_event_time};
+use weir_plan::plan::Map;
 use weir_plan::quote::quoted;
+use weir_plan::types::has_event_time;
 
 use super::{RowStep, batch};
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use weir_plan::aggregate::{self, AggregatePart};
 use weir_plan::outputs::{self, Output};
-use weir_plan::plan::{StepOp, has_event_time};
+use weir_plan::plan::StepOp;
 use weir_plan::quote::quoted;
+use weir_plan::types::has_event_time;
 use weir_plan::window::Window;
 
 use super::{LateOutput, Lowered, Operation, Upstream};

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use weir_plan::expr::{self, ScalarExpr};
-use weir_plan::plan::{self, StepOp, has_event_time};
+use weir_plan::plan::{self, StepOp};
 use weir_plan::quote::quoted;
+use weir_plan::types::has_event_time;
 
 use super::{LateOutput, Lowered, Operation, Upstream, compile_all, pass_on, user_columns};
 use crate::document::{COLUMNS_ARE_ALL, Column, Map};

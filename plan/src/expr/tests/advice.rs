@@ -8,7 +8,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use super::{refused, schema};
 use crate::expr::methods::METHODS;
-use crate::expr::{compile, compile_predicate};
+use crate::expr::{check_syntax, compile, compile_predicate};
 use crate::types::{Column, DataType};
 
 /// Checks that the message about each expression has the advice, and that the advice compiles.
@@ -39,7 +39,99 @@ fn conditions_joined_by_signs_are_told_in_words() {
     );
     // Words would not mend these.
     assert!(refused("s || price > 1").starts_with("`||` joins two strings"), "{}", refused("s || price > 1"));
-    assert_eq!(refused("paid && nothing"), "the operator `&&` is not supported: write `and`");
+    // `||` within a text stays where another sign is meant.
+    check_advice(&[
+        ("paid && city || 'x' = 'Lyonx'", "paid and city || 'x' = 'Lyonx'"),
+        ("case when paid && seats > 1 then city end", "case when paid and seats > 1 then city end"),
+    ]);
+}
+
+/// The parser stops at the first slip; all of them are told.
+#[test]
+fn several_slips_are_told_at_once() {
+    let named = |name: &str, data_type| Column { name: name.into(), data_type, nullable: true }.to_field();
+    let columns = vec![
+        named("paid", DataType::Boolean),
+        named("interval", DataType::Int),
+        named("price", DataType::Double),
+        named("city", DataType::String),
+    ];
+    let schema: SchemaRef = Arc::new(Schema::new(columns));
+    let signs = "conditions are joined by the words `and`, `or` and `not`, and not by `&&`, `||` and `!`";
+    let named = "and `interval` is a word of SQL, which stands in double quotes as a column";
+    for (sql, said) in [
+        ("paid && interval > 3", format!("{signs}, {named}: write `paid and \"interval\" > 3`")),
+        ("paid || interval > 3", format!("{signs}, {named}: write `paid or \"interval\" > 3`")),
+        ("!paid || 3 < interval", format!("{signs}, {named}: write `not paid or 3 < \"interval\"`")),
+        ("paid && price > interval '3 days'", format!(
+            "{signs}: write `paid and price > interval '3 days'`; besides, `>` can't compare a double (`price`) and an \
+             interval: write an interval, as in `interval '5 minutes'`"
+        )),
+        (
+            "interval > 3 && paid",
+            format!(
+                "{signs}, {named}: write `'\"interval\" > 3 and paid'`, with the single quotes for YAML, which takes \
+                 the outer quotes off"
+            ),
+        ),
+        (
+            "paid && nothing > 1",
+            format!(
+                "{signs}: write `paid and nothing > 1`; besides, there is no column `nothing`: the columns are paid, \
+                 interval, price, city"
+            ),
+        ),
+        (
+            "paid && interval > 3 && city = \"Paris\"",
+            format!(
+                "{signs}, {named}: write `paid and \"interval\" > 3 and city = \"Paris\"`; besides, there is no column \
+                 `Paris`: a text stands in single quotes, `'Paris'`, and a column's name in double quotes"
+            ),
+        ),
+        (
+            "paid && interval > 3 && price =< 3 and city = \"Paris\"",
+            "the expression does not parse: expected an expression, found `>` at character 18; conditions are joined by \
+             `and` and `or`, and not by `&&`; `interval` is a word of SQL, and as a column it stands in double quotes, \
+             `\"interval\"`; a text stands in single quotes, `'Paris'`"
+                .to_owned(),
+        ),
+        (
+            "price =< 3 && !paid",
+            "the expression does not parse: expected an expression, found `<` at character 8: write `<=`; conditions \
+             are joined by `and` and `or`, and not by `&&`; a condition is negated by `not`, and not by `!`"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(compile_predicate(sql, &schema).unwrap_err().to_string(), said, "{sql}");
+    }
+    let many: Vec<_> = (0..1000).map(|i| format!("\"text {i}\"")).collect();
+    let said = compile_predicate(&many.join(" "), &schema).unwrap_err().to_string();
+    assert_eq!(said.matches("single quotes").count(), 5, "{said}");
+    // Without the columns, any name may be one.
+    assert_eq!(
+        check_syntax("a && interval >= 3").unwrap_err().to_string(),
+        "the expression does not parse: expected an expression, found `>=` at character 15; conditions are joined by \
+         `and` and `or`, and not by `&&`; `interval` is a word of SQL, and as a column it stands in double quotes, \
+         `\"interval\"`"
+    );
+}
+
+#[test]
+fn what_the_parser_expected_and_found_stands_in_backticks() {
+    for (sql, said) in [
+        ("cast(city int)", "expected `as`, found `int` at character 11"),
+        ("extract(year ts)", "expected `FROM` or `,`"),
+        ("upper(city", "expected `)`, found the end"),
+        (
+            "city = 'Paris",
+            "unterminated string literal at character 8: a text ends with a single quote, and a quote \
+            within it is written twice, as in `'it''s'`",
+        ),
+        ("city = \"Paris", "expected `\"`, which ends a name, found the end at character 8"),
+        ("city /* a comment", "expected `*/`, which ends a comment, found the end at character 18"),
+    ] {
+        assert_eq!(refused(sql), format!("the expression does not parse: {said}"), "{sql}");
+    }
 }
 
 #[test]
@@ -158,8 +250,6 @@ fn advice_about_a_whole_expression_has_the_quotes_that_yaml_takes_off() {
         assert!(said.contains(&format!("`{text}`")), "{sql}: {said}");
     }
     // Quotes do not mend an expression that is wrong elsewhere.
-    for sql in ["interval >", "price + interval 5 min"] {
-        let said = compile(sql, &schema, "out").unwrap_err().to_string();
-        assert!(!said.contains("double quotes"), "{sql}: {said}");
-    }
+    let said = compile("price + interval 5 min", &schema, "out").unwrap_err().to_string();
+    assert!(!said.contains("double quotes"), "{said}");
 }

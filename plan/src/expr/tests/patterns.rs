@@ -37,12 +37,12 @@ fn texts_are_read_without_a_pattern_in_sparks_forms() {
     ]);
     assert_eq!(
         failed("to_date(city)"),
-        "`to_date(city)`: `Paris` is no date such as 2024-01-31: read it by its pattern, as in `to_date(…, \
+        "`to_date(city)`: `Paris` is no date: write it as in `2024-01-31`, or read it by its pattern, as in `to_date(…, \
          'dd/MM/yyyy')`"
     );
     assert_eq!(
         refused("to_timestamp('31/01/2024')"),
-        "`31/01/2024` is no time such as 2024-01-31 10:20:30: read it by its pattern, as in `to_timestamp(…, \
+        "`31/01/2024` is no timestamp: write it as in `2024-01-31 10:20:30`, or read it by its pattern, as in `to_timestamp(…, \
          'dd/MM/yyyy HH:mm:ss')`"
     );
 }

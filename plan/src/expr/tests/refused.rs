@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::{eval, refused, schema};
+use super::{check, eval, refused, schema};
 use crate::expr::{compile, compile_predicate};
 
 fn check_refused(cases: &[(&str, &str)]) {
@@ -16,8 +16,8 @@ fn what_does_not_parse_is_refused_with_the_place() {
     check_refused(&[
         ("", "the expression is empty"),
         ("price >", "the expression does not parse: expected an expression, found the end"),
-        ("(price", "the expression does not parse: expected ), found the end"),
-        ("price > > 1", "the expression does not parse: expected an expression, found > at character 9"),
+        ("(price", "the expression does not parse: expected `)`, found the end"),
+        ("price > > 1", "the expression does not parse: expected an expression, found `>` at character 9"),
         (
             "'abc",
             "the expression does not parse: unterminated string literal at character 1: a text ends with a single \
@@ -180,8 +180,7 @@ fn types_that_do_not_go_together_are_refused_in_their_own_names() {
         ("cast(99999999999 as int)", "`99999999999` can't be cast to an int"),
         (
             "date 'x'",
-            "`x` can't be cast to a date: write it as in `2024-01-31`, or read it by a pattern, as in `to_date(…, \
-             'dd/MM/yyyy')`",
+            "`x` is no date: write it as in `2024-01-31`, or read it by its pattern, as in `to_date(…, 'dd/MM/yyyy')`",
         ),
         ("cast(city as decimal(99,2))", "`decimal(99,2)` has a precision of 99; it must be from 1 to 38"),
         ("s.a.b", "an int has no fields to pick from"),
@@ -209,7 +208,8 @@ fn a_call_that_does_not_fit_names_what_the_function_takes() {
         ),
         (
             "nullif(price, paid)",
-            "`nullif` takes (any, any) of one type, and found a double (`price`) and a boolean (`paid`)",
+            "`nullif` takes values of one type, and found a double (`price`) and a boolean (`paid`): cast them to one \
+             type",
         ),
         ("coalesce()", "`coalesce` takes something, and found nothing"),
         (
@@ -232,7 +232,7 @@ fn a_constant_that_would_fail_at_every_row_is_refused() {
         ("encode(city, 'hexx')", "'hexx'"),
         ("to_timestamp(paid)", "`to_timestamp` does not take a boolean (`paid`)"),
         // Constants that only some rows would evaluate.
-        ("coalesce(day, to_date('x'))", "`x` is no date such as 2024-01-31: read it by its pattern"),
+        ("coalesce(day, to_date('x'))", "`x` is no date: write it as in `2024-01-31`"),
         ("case when paid then decode('zz', 'hex') end", "Invalid character 'z'"),
     ] {
         assert!(refused(sql).contains(why), "{sql}: {}", refused(sql));
@@ -266,7 +266,7 @@ fn a_string_is_not_cast_unless_asked() {
         ),
         (
             "1 + nullif(seats, city)",
-            "`nullif` takes (any, any) of one type, and found an int (`seats`) and a string (`city`)",
+            "`nullif` takes values of one type, and found an int (`seats`) and a string (`city`): cast them to one type",
         ),
         (
             "date_part('year', city)",
@@ -284,9 +284,76 @@ fn a_string_is_not_cast_unless_asked() {
         ),
     ]);
     assert_eq!(eval("try_cast(city as int) = seats"), "boolean: null | null | null");
-    assert_eq!(eval("case when paid then 'a' else seats end"), "string: a | 0 | null");
     assert_eq!(eval("day > '2023-12-31'"), "boolean: true | false | null");
     assert_eq!(eval("seats in ('3', '4')"), "boolean: true | false | null");
+}
+
+/// Where values get one type, a literal text is read as the type of the others, as in a comparison. Nothing else is
+/// cast.
+#[test]
+fn values_of_unlike_types_do_not_get_one_type() {
+    let takes = |function: &str, found: &str| {
+        format!("`{function}` takes values of one type, and found {found}: cast them to one type")
+    };
+    let case = |found: &str| {
+        format!("`case` has {found}; cast them, so that what is compared has one type and what it gives has one")
+    };
+    for (sql, said) in [
+        ("nvl(seats, 'x')", takes("nvl", "an int (`seats`) and a string")),
+        ("ifnull(seats, 'x')", takes("nvl", "an int (`seats`) and a string")),
+        ("coalesce(userId, 'x')", takes("coalesce", "a bigint (`userId`) and a string")),
+        ("coalesce(city, 1)", takes("coalesce", "a string (`city`) and a bigint")),
+        ("coalesce(city, day)", takes("coalesce", "a string (`city`) and a date (`day`)")),
+        ("coalesce(paid, 1)", takes("coalesce", "a boolean (`paid`) and a bigint")),
+        ("coalesce(paid, 'maybe')", takes("coalesce", "a boolean (`paid`) and a string")),
+        ("nvl2(city, seats, 'x')", takes("nvl2", "an int (`seats`) and a string")),
+        ("greatest(day, 1)", takes("greatest", "a date (`day`) and a bigint")),
+        ("least(1, ts)", takes("least", "a bigint and a timestamp (`ts`)")),
+        ("greatest(seats, city)", takes("greatest", "an int (`seats`) and a string (`city`)")),
+        ("nullif(day, 1)", takes("nullif", "a date (`day`) and a bigint")),
+        ("nullif(seats, 'x')", takes("nullif", "an int (`seats`) and a string")),
+        ("nullif(paid, 1)", takes("nullif", "a boolean (`paid`) and a bigint")),
+        ("case when paid then 'a' else seats end", case("a string and an int (`seats`)")),
+        ("case when paid then city else seats end", case("a string (`city`) and an int (`seats`)")),
+        ("case when paid then day else 1 end", case("a date (`day`) and a bigint")),
+        ("case when paid then true else 1 end", case("a boolean and a bigint")),
+        ("case day when 1 then 2 end", case("a bigint and a date (`day`)")),
+        ("case seats when 'x' then 2 end", case("a bigint, an int (`seats`) and a string")),
+    ] {
+        assert_eq!(refused(sql), said, "{sql}");
+    }
+    assert!(refused("coalesce(day, '31/01/2024')").starts_with("`31/01/2024` is no date"));
+    // The part that is right is not blamed for another one.
+    assert!(refused("coalesce(day, '2024-1-1') > 5").starts_with("`>` can't compare a date and a bigint"));
+    check(&[
+        ("coalesce(seats, '5')", "bigint: 3 | 0 | 5"),
+        ("coalesce(price, '5')", "double: 10.0 | -0.5 | 5.0"),
+        ("coalesce(amount, '0.5')", "double: 19.99 | -0.05 | 0.5"),
+        ("coalesce(paid, 'true')", "boolean: true | false | true"),
+        ("coalesce(day, '2024-2-1')", "date: 2024-01-01 | 1970-01-01 | 2024-02-01"),
+        (
+            "coalesce(ts, '2024-2-1 3:00')",
+            "timestamp: 2024-01-01T01:01:01.000001Z | 1969-12-31T23:59:59.999999Z | \
+            2024-02-01T03:00:00Z",
+        ),
+        ("coalesce(null, seats)", "int: 3 | 0 | null"),
+        ("nvl2(city, 1, 2)", "bigint: 1 | 1 | 2"),
+        ("nvl2(city, seats, 0.5)", "decimal(11,1): 3.0 | 0.0 | 0.5"),
+        ("case city when 'Paris' then 1 else seats end", "bigint: 1 | 0 | null"),
+        ("case seats when '3' then 'a' else city end", "string: a | Lyon | null"),
+        ("case when paid then day else ts end", "timestamp: 2024-01-01T00:00:00Z | 1969-12-31T23:59:59.999999Z | null"),
+        ("nullif(seats, '3')", "bigint: null | 0 | null"),
+        ("greatest(seats, 1.5)", "decimal(11,1): 3.0 | 1.5 | 1.5"),
+    ]);
+}
+
+/// Its second argument is a pattern in Spark.
+#[test]
+fn from_unixtime_takes_no_pattern() {
+    let written = "date_format(from_unixtime(userId), 'yyyy')";
+    let said = format!("`from_unixtime` gives a timestamp and takes no pattern: write `{written}` for a text");
+    assert_eq!(refused("from_unixtime(userId, 'yyyy')"), said);
+    assert_eq!(eval("date_format(from_unixtime(seats), 'yyyy')"), "string: 1970 | 1970 | null");
 }
 
 #[test]

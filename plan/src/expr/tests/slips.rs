@@ -12,18 +12,18 @@ use crate::types::{Column, DataType};
 fn signs_of_other_languages_are_refused_with_what_to_write() {
     let stops = |what: &str| format!("the expression does not parse: {what}");
     for (sql, said) in [
-        ("seats =! 3", stops("expected an expression, found ! at character 8: write `<>`")),
-        ("seats =< 3", stops("expected an expression, found < at character 8: write `<=`")),
-        ("seats >< 3", stops("expected an expression, found < at character 8: write `<>`")),
-        ("seats !> 3", stops("what stands there is no operator at character 7: write `<=`")),
-        ("seats ** 2", stops("expected an expression, found * at character 8: write `power(…, …)`")),
-        ("seats >>> 2", stops("expected an expression, found > at character 9: write `>>`, which keeps the sign")),
-        ("*", stops("expected an expression, found * at character 1: `*` stands for no value: name a column")),
+        ("seats =! 3", stops("expected an expression, found `!` at character 8: write `<>`")),
+        ("seats =< 3", stops("expected an expression, found `<` at character 8: write `<=`")),
+        ("seats >< 3", stops("expected an expression, found `<` at character 8: write `<>`")),
+        ("seats !> 3", stops("there is no operator `!` at character 7: write `<=`")),
+        ("seats ** 2", stops("expected an expression, found `*` at character 8: write `power(…, …)`")),
+        ("seats >>> 2", stops("expected an expression, found `>` at character 9: write `>>`, which keeps the sign")),
+        ("*", stops("expected an expression, found `*` at character 1: `*` stands for no value: name a column")),
         (
             "city in ['a', 'b']",
-            stops("expected (, found [ at character 9: write a list in parentheses, as in `in ('a', 'b')`"),
+            stops("expected `(`, found `[` at character 9: write a list in parentheses, as in `in ('a', 'b')`"),
         ),
-        ("paid # comment", stops("what stands there is no operator at character 6: a comment follows `--`")),
+        ("paid # comment", stops("there is no operator `#` at character 6: a comment follows `--`")),
         (
             "price is nan",
             stops(
@@ -38,38 +38,38 @@ fn signs_of_other_languages_are_refused_with_what_to_write() {
                  write `=` or `<>` to compare values",
             ),
         ),
-        ("seats === 3", stops("expected an expression, found = at character 9: write `=`")),
+        ("seats === 3", stops("expected an expression, found `=` at character 9: write `=`")),
         (
             "seats += 3",
             stops(
-                "expected an expression, found = at character 8: an expression gives a value and changes none: leave \
+                "expected an expression, found `=` at character 8: an expression gives a value and changes none: leave \
                  `=` out",
             ),
         ),
         (
             "seats > 3 and < 5",
             stops(
-                "expected an expression, found < at character 15: write a whole comparison on both sides, as in `1 < \
+                "expected an expression, found `<` at character 15: write a whole comparison on both sides, as in `1 < \
                  price and price < 5`",
             ),
         ),
         (
             "'a' in city",
             stops(
-                "expected (, found city at character 8: write a list in parentheses, as in `in ('a', 'b')`, or \
+                "expected `(`, found `city` at character 8: write a list in parentheses, as in `in ('a', 'b')`, or \
                  `contains(…, …)` for a text within a text",
             ),
         ),
-        ("seats between 1, 2", stops("expected AND, found , at character 16: write `between … and …`")),
+        ("seats between 1, 2", stops("expected `and`, found `,` at character 16: write `between … and …`")),
         (
             "city = ‘Paris’",
-            stops("expected an expression, found ‘ at character 8: write straight quotes, as in `'Paris'`"),
+            stops("expected an expression, found `‘` at character 8: write straight quotes, as in `'Paris'`"),
         ),
         ("cast(price as decimal(12.2))", stops("`12.2` is no whole number at character 23: write `decimal(12,2)`")),
         (
             "cast(price as 'int')",
             stops(
-                "expected a data type name, found 'int' at character 15: a type stands without quotes, as in `cast(… \
+                "expected a data type name, found `'int'` at character 15: a type stands without quotes, as in `cast(… \
                  as int)`",
             ),
         ),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::reading::without_prefix;
+use super::prefix::without_prefix;
 
 const SECONDS_MAX: i64 = 18 * 3600;
 

@@ -6,6 +6,7 @@
 //! of the week) can't be read, as in Spark. Optional sections and names of zones are refused.
 
 use super::offset::Offset;
+use super::prefix::without_prefix;
 use super::reading_fields::{Digits, Field, Fields, Sign};
 use super::tokens::{Token, letters, tokens};
 use super::{LETTERS, MONTHS, habits, too_many};
@@ -209,17 +210,6 @@ impl Item {
 
 fn is_any_number(item: Option<&Item>) -> bool {
     matches!(item, Some(Item::Number { digits, .. }) if digits.is_any_number())
-}
-
-pub(super) fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
-    let mut rest = text.chars();
-    for wanted in prefix.chars() {
-        let found = rest.next()?;
-        if found != wanted && !found.to_lowercase().eq(wanted.to_lowercase()) {
-            return None;
-        }
-    }
-    Some(rest.as_str())
 }
 
 /// The item for a run of `count` letters, or the reason why there is none.

@@ -1,7 +1,7 @@
 //! A pattern taken apart: runs of one letter, text, and the brackets of optional sections. The letters get their
 //! meaning when a time is formatted or read.
 
-use super::habits;
+use super::percent;
 
 pub(super) const LETTERS: &str = "G y M L d D E a H h k K m s S Q q V z O X x Z";
 
@@ -29,7 +29,7 @@ pub(super) fn letters(letter: char, count: usize) -> String {
 /// # Errors
 /// One sentence with the place, counted in characters from 1.
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
-    if let Some(why) = habits::of_percent_signs(text) {
+    if let Some(why) = percent::of_percent_signs(text) {
         return Err(why);
     }
     let chars: Vec<char> = text.chars().collect();

@@ -10,8 +10,9 @@ use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
 use weir_plan::outputs::Output;
-use weir_plan::plan::{Input, has_event_time};
+use weir_plan::plan::Input;
 use weir_plan::stages::Edge;
+use weir_plan::types::has_event_time;
 
 use super::bad_rows::{self, BadOfEpoch};
 use super::keyed_stage::KeyedStage;

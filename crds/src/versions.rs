@@ -9,10 +9,15 @@
 //!
 //! Both read nulls, dates, and numbers in other spellings alike. Sexagesimal numbers (`1:30`) are text in both.
 
-pub(super) const NUMBER: &str = "a number";
+pub(crate) const NUMBER: &str = "a number";
+
+/// Whether YAML 1.1 also reads a text without quotes as text, given that YAML 1.2 does.
+pub(crate) fn is_read_alike(plain: &str) -> bool {
+    other_reading(plain).is_none()
+}
 
 /// What YAML 1.1 reads a text of YAML 1.2 as; `None` if it is text there too.
-pub(super) fn other_reading(plain: &str) -> Option<&'static str> {
+pub(crate) fn other_reading(plain: &str) -> Option<&'static str> {
     match plain {
         "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some("true"),
         "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some("false"),

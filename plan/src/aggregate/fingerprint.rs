@@ -3,7 +3,7 @@
 use arrow::datatypes::FieldRef;
 use serde::{Deserialize, Serialize};
 
-use crate::aggregate::{Aggregate, Call, Key};
+use super::{Aggregate, Call, Key};
 use crate::expr::stored_type;
 use crate::window::WindowFingerprint;
 
