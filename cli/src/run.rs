@@ -46,6 +46,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     progress: Option<PathBuf>,
     /// Serve /metrics, /progress, /healthz and /readyz on this address, for example 127.0.0.1:9464.
+    ///
+    /// The document's `http` says whether with TLS and a token.
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     http: Option<SocketAddr>,
     /// How many threads read and aggregate; by default the number of cores.

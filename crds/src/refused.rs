@@ -30,7 +30,6 @@ const UNBUILT: &[(&str, &str)] = &[
     ("spec.connections[].kafka.controlTopic", OUT),
     ("spec.tables", OUT),
     ("spec.autoscale", OUT),
-    ("spec.http", OUT),
     ("spec.scratch", OUT),
     ("spec.sources[].format.raw", JSON),
     ("spec.sources[].format.csv", JSON),

@@ -10,6 +10,7 @@ use kube::runtime::reflector::Store;
 use weir_crds::resource::StreamPipeline;
 
 use crate::claims::Claims;
+use crate::guard::Keyring;
 use crate::looks::Looks;
 use crate::metrics::Metrics;
 use crate::planner::Planner;
@@ -29,6 +30,7 @@ pub struct Context {
     pub planner: Arc<Planner>,
     pub claims: Arc<Claims>,
     pub looks: Arc<Looks>,
+    pub keyring: Arc<Keyring>,
     /// All pipelines that are watched, by scope. A pipeline is compared with all others.
     pub pipelines: Vec<Store<StreamPipeline>>,
     pub clock: fn() -> Timestamp,

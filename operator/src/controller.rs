@@ -140,6 +140,7 @@ fn pipelines_gone(context: Arc<Context>) -> impl Fn(&watcher::Event<StreamPipeli
     move |event| match event {
         watcher::Event::Delete(pipeline) => {
             context.looks.forget(&ObjectRef::from_obj(pipeline));
+            context.keyring.forget(&ObjectRef::from_obj(pipeline));
             context.metrics.pipeline_gone(&pipeline.namespace().unwrap_or_default(), &pipeline.name_any());
         }
         watcher::Event::InitDone => {

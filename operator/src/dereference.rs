@@ -12,6 +12,7 @@ use weir_crds::resource::StreamPipeline;
 use crate::context::Context;
 use crate::desired::labels::{Owner, PIPELINE};
 use crate::error::{Result, asking};
+use crate::guard::CA_KEY;
 use crate::observed::Observed;
 use crate::ownership::{controller_uid, is_ours};
 use crate::revision::Revision;
@@ -100,6 +101,7 @@ pub async fn read_secrets(
     for name in secret_keys(&pipeline.spec).into_keys() {
         let secret = asking(format!("get Secret {name}"), api.get_opt(&name)).await?;
         let found = secret.map(|secret| Found {
+            has_ca: secret.data.as_ref().and_then(|data| data.get(CA_KEY)).is_some_and(|text| !text.0.is_empty()),
             version: secret.metadata.resource_version.unwrap_or_default(),
             keys: secret.data.into_iter().flatten().map(|(key, _)| key).collect(),
             labels: secret.metadata.labels.unwrap_or_default(),

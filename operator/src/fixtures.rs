@@ -73,6 +73,7 @@ pub fn empty_cluster() -> Observed {
         version: "s1".into(),
         keys: ["accessKeyId", "secretAccessKey"].map(str::to_owned).into(),
         labels: BTreeMap::new(),
+        has_ca: false,
     };
     Observed { secrets: [("lake".to_owned(), Some(lake))].into(), ..Observed::default() }
 }
@@ -106,7 +107,13 @@ pub fn cluster_running(pipeline: &StreamPipeline) -> Observed {
 }
 
 fn deployment(revision: &Revision) -> Deployment {
-    let running = Running { replicas: 1, secrets: "lake=s1".into(), run: Run::Endless, access: Access::Unchanged };
+    let running = Running {
+        replicas: 1,
+        secrets: "lake=s1".into(),
+        run: Run::Endless,
+        has_http_ca: false,
+        access: Access::Unchanged,
+    };
     let Workload::Deployment(mut deployment) = build(&owner(), revision, &running, &settings()).workload else {
         panic!("a Job")
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use weir_crds::document::{PodTemplate, Resources, Spec};
+use weir_crds::document::{Http, PodTemplate, Resources, Spec};
 use weir_crds::resource::StreamPipeline;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -58,6 +58,12 @@ impl Inputs {
     #[must_use]
     pub fn document(&self) -> Value {
         serde_json::from_str(&self.document_text).unwrap_or(Value::Null)
+    }
+
+    /// What guards the HTTP port of the pods.
+    #[must_use]
+    pub fn http(&self) -> Http {
+        serde_json::from_value(self.document()["spec"]["http"].take()).unwrap_or_default()
     }
 
     /// Equal for equal inputs: for the names of revisions.

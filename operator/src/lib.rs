@@ -7,10 +7,11 @@
 //!   (client)      (pure)     (pure)    (client)  (pure, then client)
 //! ```
 //!
-//! Pods hold no Kubernetes credentials. The operator asks each runtime for its progress over HTTP.
+//! Pods hold no Kubernetes credentials. The operator asks each runtime for its progress over HTTP ([`ask`]).
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests play the clock and draw as they like"))]
 
 pub mod apply;
+pub mod ask;
 pub mod claims;
 pub mod clock;
 pub mod context;
@@ -22,6 +23,7 @@ pub mod error;
 mod events;
 #[cfg(test)]
 mod fixtures;
+pub mod guard;
 pub mod health;
 pub mod http;
 pub mod inputs;

@@ -130,6 +130,7 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
         planner: Arc::default(),
         claims: Arc::default(),
         looks: Arc::default(),
+        keyring: Arc::default(),
         pipelines: stores.clone(),
         clock: clock::wall,
     });

@@ -34,13 +34,19 @@ pub fn is_live(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none() && !is_over(pod)
 }
 
+/// A running pod, and its address.
+#[must_use]
+pub fn reachable(pods: &[Pod]) -> Option<(&Pod, &str)> {
+    pods.iter().filter(|p| is_live(p)).find_map(|p| {
+        let running = container(p)?.state.as_ref()?.running.is_some();
+        Some((p, p.status.as_ref()?.pod_ip.as_deref().filter(|_| running)?))
+    })
+}
+
 /// The address of a running pod.
 #[must_use]
 pub fn reachable_ip(pods: &[Pod]) -> Option<&str> {
-    pods.iter().filter(|p| is_live(p)).find_map(|p| {
-        let running = container(p)?.state.as_ref()?.running.is_some();
-        p.status.as_ref()?.pod_ip.as_deref().filter(|_| running)
-    })
+    reachable(pods).map(|(_, ip)| ip)
 }
 
 #[must_use]

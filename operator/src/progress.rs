@@ -1,14 +1,17 @@
 //! Asks a runtime's pod for its progress.
 
+use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
-use reqwest::StatusCode;
+use reqwest::header::AUTHORIZATION;
 use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, StatusCode};
 use weir_plan::report::{Hold, Report, Source};
 
 use crate::desired::pod::HTTP_PORT;
+use crate::guard::{Keys, Trust};
 
 /// The deadline for the whole answer, so that a slow pod does not delay other pipelines.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -27,8 +30,22 @@ pub fn held_by(report: &Report) -> Option<(&Source, &Hold)> {
 /// any program.
 #[derive(Debug, Clone)]
 pub struct ProgressReader {
-    client: reqwest::Client,
+    client: Client,
     port: u16,
+    deadline: Duration,
+}
+
+/// Why a pod could not be asked.
+#[derive(Debug)]
+pub struct Unread {
+    /// One sentence that says which address failed and how.
+    pub why: String,
+    /// Whether the pod does not take the token, or shows a certificate that is not trusted.
+    pub is_refused: bool,
+}
+
+fn unread(why: String) -> Unread {
+    Unread { why, is_refused: false }
 }
 
 impl ProgressReader {
@@ -41,38 +58,85 @@ impl ProgressReader {
     }
 
     fn within(deadline: Duration) -> reqwest::Result<Self> {
-        let client = reqwest::Client::builder().timeout(deadline).no_proxy().redirect(Policy::none()).build()?;
-        Ok(Self { client, port: HTTP_PORT })
+        Ok(Self { client: client(deadline).build()?, port: HTTP_PORT, deadline })
     }
 
     /// The last report; `None` before the checkpoint is claimed.
     ///
     /// # Errors
-    /// One sentence that says which address failed and how.
-    pub async fn read(&self, pod_ip: &str) -> Result<Option<Report>, String> {
-        let ip: IpAddr = pod_ip.parse().map_err(|_| format!("the pod's address `{pod_ip}` is no IP address"))?;
+    /// Why there is none.
+    pub async fn read(&self, pod_ip: &str, keys: &Keys) -> Result<Option<Report>, Unread> {
+        let ip: IpAddr =
+            pod_ip.parse().map_err(|_| unread(format!("the pod's address `{pod_ip}` is no IP address")))?;
         if is_link_local(ip) {
-            return Err(format!("the pod's address {ip} is one of the node's own network, which no pod has"));
+            return Err(unread(format!("the pod's address {ip} is one of the node's own network, which no pod has")));
         }
-        let url = format!("http://{}/progress", SocketAddr::new(ip, self.port));
-        let failed = |e: reqwest::Error| format!("{url} does not answer: {e}");
-        let mut answer = self.client.get(&url).send().await.map_err(failed)?;
-        match answer.status() {
-            StatusCode::OK => {}
-            StatusCode::NO_CONTENT => return Ok(None),
-            other => return Err(format!("{url} answers {other}: it is no runtime of Weir, or not well")),
+        let address = SocketAddr::new(ip, self.port);
+        let (url, page) = match &keys.trust {
+            None => (format!("http://{address}/progress"), format!("http://{address}/progress")),
+            // The name is that of the certificate; the address is the pod's all the same.
+            Some(trust) => {
+                (format!("https://{}:{}/progress", trust.host, self.port), format!("https://{address}/progress"))
+            }
+        };
+        let failed = |e: reqwest::Error| failure(&page, e, keys.trust.as_ref());
+        let mut request = match &keys.trust {
+            None => self.client.get(&url),
+            Some(trust) => {
+                let client = client(self.deadline).use_preconfigured_tls(trust.config.clone());
+                client.https_only(true).resolve(&trust.host, address).build().map_err(failed)?.get(&url)
+            }
+        };
+        if let Some(token) = &keys.token {
+            request = request.header(AUTHORIZATION, token.header.clone());
+        }
+        let mut answer = request.send().await.map_err(failed)?;
+        match (answer.status(), &keys.token) {
+            (StatusCode::OK, _) => {}
+            (StatusCode::NO_CONTENT, _) => return Ok(None),
+            (StatusCode::UNAUTHORIZED, Some(token)) => {
+                let from = &token.from;
+                let why =
+                    format!("{page} does not take the token in {from}; a pod takes a new token within two minutes");
+                return Err(Unread { why, is_refused: true });
+            }
+            (other, _) => return Err(unread(format!("{page} answers {other}: it is no runtime of Weir, or not well"))),
         }
         let mut body = Vec::new();
         while let Some(part) = answer.chunk().await.map_err(failed)? {
             if body.len() + part.len() > BODY_BYTES_MAX {
-                return Err(format!("{url} answers with more than {BODY_BYTES_MAX} bytes: it is no runtime of Weir"));
+                let why = format!("{page} answers with more than {BODY_BYTES_MAX} bytes: it is no runtime of Weir");
+                return Err(unread(why));
             }
             body.extend_from_slice(&part);
         }
         serde_json::from_slice(&body)
             .map(Some)
-            .map_err(|e| format!("{url} answers with something that is no report: {e}"))
+            .map_err(|e| unread(format!("{page} answers with something that is no report: {e}")))
     }
+}
+
+fn client(deadline: Duration) -> ClientBuilder {
+    Client::builder().timeout(deadline).no_proxy().redirect(Policy::none())
+}
+
+fn failure(page: &str, error: reqwest::Error, trust: Option<&Trust>) -> Unread {
+    match trust.zip(tls_error(&error)) {
+        Some((trust, error)) => Unread { why: format!("{page} {}", trust.describe(error)), is_refused: true },
+        None => unread(format!("{page} does not answer: {}", in_full(&error.without_url()))),
+    }
+}
+
+/// The error of TLS that is the reason for this one.
+fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    // An I/O error takes the source of the error in it for its own.
+    let in_io = || error.downcast_ref::<std::io::Error>()?.get_ref().and_then(|inner| tls_error(inner));
+    error.downcast_ref().or_else(in_io).or_else(|| tls_error(error.source()?))
+}
+
+/// The sentence of an error, and of what has caused it.
+fn in_full(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {}", in_full(source)))
 }
 
 /// Whether the address is link-local: there, clouds serve credentials to their machines.
@@ -84,68 +148,4 @@ fn is_link_local(ip: IpAddr) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    /// A pod that sends these parts to every client, and repeats the last part forever if `endless`. It counts requests
-    /// and bytes.
-    async fn pod(head: String, part: Vec<u8>, endless: bool) -> (ProgressReader, Arc<AtomicUsize>, Arc<AtomicUsize>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        // The deadline is generous, so that the test does not depend on a busy machine.
-        let reader = ProgressReader::within(Duration::from_secs(60)).unwrap();
-        let reader = ProgressReader { port: listener.local_addr().unwrap().port(), ..reader };
-        let (asked, sent) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-        let counts = (Arc::clone(&asked), Arc::clone(&sent));
-        tokio::spawn(async move {
-            while let Ok((mut connection, _)) = listener.accept().await {
-                counts.0.fetch_add(1, Ordering::Relaxed);
-                let _ = connection.read(&mut [0; 4096]).await;
-                let _ = connection.write_all(head.as_bytes()).await;
-                while connection.write_all(&part).await.is_ok() && endless {
-                    counts.1.fetch_add(part.len(), Ordering::Relaxed);
-                }
-            }
-        });
-        (reader, asked, sent)
-    }
-
-    #[tokio::test]
-    async fn a_redirect_is_not_followed() {
-        let (elsewhere, asked, _) = pod("HTTP/1.1 204 No Content\r\n\r\n".into(), Vec::new(), false).await;
-        let head = format!(
-            "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{}/latest/meta-data\r\ncontent-length: 0\r\n\r\n",
-            elsewhere.port
-        );
-        let (reader, _, _) = pod(head, Vec::new(), false).await;
-        let said = reader.read("127.0.0.1").await.unwrap_err();
-        assert!(said.contains("answers 302 Found"), "{said}");
-        assert_eq!(asked.load(Ordering::Relaxed), 0, "nobody else was asked");
-    }
-
-    #[tokio::test]
-    async fn a_body_without_an_end_is_given_up_at_a_mebibyte() {
-        let (reader, _, sent) = pod("HTTP/1.1 200 OK\r\n\r\n".into(), vec![b' '; 1 << 16], true).await;
-        let said = reader.read("127.0.0.1").await.unwrap_err();
-        assert!(said.contains("more than 1048576 bytes"), "{said}");
-        // Bytes in the sockets' buffers count as sent.
-        assert!(sent.load(Ordering::Relaxed) < 32 << 20, "{sent:?}");
-    }
-
-    #[tokio::test]
-    async fn addresses_of_the_nodes_own_network_are_not_asked() {
-        let reader = ProgressReader::new().unwrap();
-        for ip in
-            ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "metadata.google.internal", "10.0.0.1/admin?"]
-        {
-            let said = reader.read(ip).await.unwrap_err();
-            assert!(said.starts_with("the pod's address"), "{said}");
-        }
-    }
-}
+mod tests;

@@ -15,6 +15,7 @@ use weir_crds::resource::{Severity, Status, StreamPipeline};
 use weir_plan::report::Kind;
 
 use crate::apply;
+use crate::ask;
 use crate::claims::{Conflict, places_of};
 use crate::context::{Context, FIELD_MANAGER};
 use crate::deletion;
@@ -30,7 +31,7 @@ use crate::revision::Revision;
 use crate::rollback;
 use crate::runs::{self, Runs};
 use crate::secret_changes;
-use crate::status::{Facts, events, interrupted, reachable_ip, status};
+use crate::status::{Facts, events, interrupted, status};
 use crate::verdict::{Readings, Verdict, judge};
 use crate::write::Writer;
 
@@ -118,12 +119,9 @@ async fn look(pipeline: &StreamPipeline, context: &Context) -> Result<Looked> {
         }
         _ => None,
     };
-    let (report, unreachable) = match reachable_ip(&observed.pods) {
-        None => (None, None),
-        Some(ip) => match context.progress.read(ip).await {
-            Ok(report) => (report, None),
-            Err(why) => (None, Some(why)),
-        },
+    let (report, unreachable) = match ask::report(context, pipeline, &owner, &observed).await {
+        Ok(report) => (report, None),
+        Err(why) => (None, Some(why)),
     };
     if let Some(good) = rollback::good(&observed, report.as_ref().is_some_and(|r| r.kind == Kind::Data)) {
         mark(context, &owner, Arc::make_mut(&mut observed), good).await?;
@@ -234,10 +232,13 @@ fn owner(pipeline: &StreamPipeline) -> Result<Owner> {
 
 fn running(verdict: &Verdict, readings: &Readings, observed: &Observed, runs: Option<&Runs>) -> Running {
     let run = runs.map_or(Run::Endless, Runs::to_run);
+    let tls_secret = verdict.target.as_ref().and_then(|target| Some(target.inputs.http().tls?.secret_ref.name));
+    let found = tls_secret.and_then(|name| observed.secrets.get(&name)?.as_ref());
     Running {
         replicas: i32::from(!verdict.suspend),
         secrets: secret_changes::versions_for_pods(verdict, observed),
         run,
+        has_http_ca: found.is_some_and(|secret| secret.has_ca),
         access: match &readings.spec {
             Ok(reading) if verdict.refusal.is_none() => Access::of(reading.spec.network_policy.as_ref()),
             _ => Access::Unchanged,

@@ -22,6 +22,8 @@ pub struct Found {
     pub version: String,
     pub keys: BTreeSet<String>,
     pub labels: BTreeMap<String, String>,
+    /// Whether it says which authority has signed its certificate.
+    pub has_ca: bool,
 }
 
 /// All Secrets to which a spec refers, by name. A field refers to a Secret if its name is `secretRef` or ends with
@@ -130,7 +132,7 @@ mod tests {
 
     fn seen(version: &str, keys: &[&str]) -> Option<Found> {
         let keys = keys.iter().map(|&key| key.to_owned()).collect();
-        Some(Found { version: version.to_owned(), keys, labels: BTreeMap::new() })
+        Some(Found { version: version.to_owned(), keys, labels: BTreeMap::new(), has_ca: false })
     }
 
     fn all(keys: &[&str]) -> BTreeSet<String> {

@@ -108,6 +108,7 @@ fn lost_template(owner: &Owner, target: &Revision, deployed: &PodTemplateSpec, o
             replicas,
             secrets: annotation(SECRETS).unwrap_or_default(),
             run: Run::Endless,
+            has_http_ca: false,
             access: Access::Unchanged,
         };
         matches!(workload(owner, target, &running), Workload::Deployment(built) if was_applied(&built, there))

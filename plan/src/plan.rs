@@ -4,6 +4,7 @@
 //! A `Plan` that exists is right: lowering (in `weir-crds`) refuses wrong documents, with the path to the field.
 
 mod connection;
+mod http;
 mod sink;
 mod source;
 mod step;
@@ -17,6 +18,7 @@ use crate::ids::Epoch;
 pub use crate::input::Input;
 
 pub use connection::{KafkaConnection, Oauth, PasswordMechanism, Sasl, SecretKey, Tls, Username};
+pub use http::Http;
 pub use sink::{DeltaSink, Maintenance, Sink, SinkKind};
 pub use source::{
     BadRecords, BadRecordsPolicy, EventTime, Format, JsonFormat, KafkaSource, OnLostOffsets, Source, StartFrom,
@@ -38,6 +40,7 @@ pub struct Plan {
     pub checkpoint: Checkpoint,
     pub storage: Vec<Storage>,
     pub limits: Limits,
+    pub http: Http,
     pub state_action: Option<StateAction>,
     pub sources: Vec<Source>,
     /// The steps in topological order: a step comes after all nodes that it reads.

@@ -7,7 +7,7 @@ use weir_plan::Plan;
 use weir_plan::expr::ScalarExpr;
 use weir_plan::outputs::Output;
 use weir_plan::plan::{
-    BadRecords, BadRecordsPolicy, Checkpoint, DeltaSink, EventTime, Format, Input, JsonFormat, KafkaConnection,
+    BadRecords, BadRecordsPolicy, Checkpoint, DeltaSink, EventTime, Format, Http, Input, JsonFormat, KafkaConnection,
     KafkaSource, Limits, Maintenance, OnEnd, OnLostOffsets, Sink, SinkKind, Source, StartFrom, Step, TimestampNumbers,
     Tombstones, Trigger,
 };
@@ -22,6 +22,7 @@ pub fn plan(sources: Vec<Source>, steps: Vec<Step>, sinks: Vec<Sink>) -> Plan {
         storage: vec![],
         state_action: None,
         limits: Limits { records_per_epoch: 1, bytes_per_epoch: 1 },
+        http: Http::default(),
         sources,
         steps,
         sinks,

@@ -39,10 +39,16 @@ impl Authority {
         self.sign(&mut server_for(&["localhost", "127.0.0.1"]))
     }
 
+    /// A server's certificate for this host name.
+    #[must_use]
+    pub fn server_called(&self, name: &str) -> Certificate {
+        self.sign(&mut server_for(&[name]))
+    }
+
     /// A server's certificate for another machine.
     #[must_use]
     pub fn server_elsewhere(&self) -> Certificate {
-        self.sign(&mut server_for(&["elsewhere.example"]))
+        self.server_called("elsewhere.example")
     }
 
     /// A server's certificate for this machine that is not valid any more.

@@ -24,6 +24,7 @@ mod failing_windows;
 mod far_dates;
 mod generated_pipelines;
 mod http;
+mod https;
 mod idle_partitions;
 mod large_windows;
 mod last_windows;

@@ -9,6 +9,7 @@
 mod connection;
 mod duration;
 mod format;
+mod http;
 mod pod;
 mod quantity;
 mod rules;
@@ -36,6 +37,8 @@ pub use format::{
     AvroFormat, CsvFormat, Encoding, Envelope, Format, JsonFormat, ProtobufFormat, RawEncoding, RawFormat, RawKind,
     Registry, SourceColumn, TimestampNumbers,
 };
+pub(crate) use http::TOKEN_WITHOUT_TLS;
+pub use http::{Http, HttpTls};
 pub use pod::{EnvVar, NetworkPolicy, NetworkPolicyMode, PodTemplate, Resources};
 pub use quantity::Quantity;
 pub(crate) use sink::SINK_FOLDERS;
@@ -167,9 +170,8 @@ pub struct Spec {
     /// Not supported yet. How many pods share the work, depending on the load.
     #[schemars(with = "Option<OpenBlock>")]
     pub autoscale: Option<Open>,
-    /// Not supported yet. The endpoint for metrics and progress.
-    #[schemars(with = "Option<OpenBlock>")]
-    pub http: Option<Open>,
+    /// How the HTTP port of the pods is guarded. By default only by the network policy.
+    pub http: Option<Http>,
     /// Who may reach the HTTP port of the pods.
     pub network_policy: Option<NetworkPolicy>,
     /// Not supported yet. The local volume for state that does not fit into memory.

@@ -171,9 +171,25 @@ impl<T: JsonSchema> JsonSchema for Foreign<T> {
     }
 }
 
+/// Sentences that stand in many places, by how they begin: the definition's size is limited.
+const IN_SHORT: &[(&str, &str)] = &[
+    ("This pod should be co-located", "A label of nodes. Those with the same value are one place."),
+    ("Defines a set of pods (namely", "Pods, and what counts as one place with them."),
+    ("The weights of all of the matched", "Rules with weights, which are added up."),
+    ("The scheduler will prefer to schedule", "Rules that are followed where that is possible."),
+    ("A node selector requirement is", "One requirement."),
+    ("MatchLabelKeys is a set", "Keys of labels that have the pod's own values."),
+    ("MismatchLabelKeys is a set", "Keys of labels that have other values than the pod's."),
+    ("namespaces specifies a static", "Names of namespaces."),
+    ("matchLabels is a map", "Labels and their values."),
+];
+
 fn bound(schema: &mut Map<String, Value>) {
     if let Some(Value::String(description)) = schema.get_mut("description") {
         first_sentence(description);
+        if let Some((_, short)) = IN_SHORT.iter().find(|(long, _)| description.starts_with(long)) {
+            *description = (*short).to_owned();
+        }
     }
     let (key, most) = match schema.get("type").and_then(Value::as_str) {
         Some("string") => ("maxLength", 1024),

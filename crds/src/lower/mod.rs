@@ -8,6 +8,7 @@ mod check;
 mod connection;
 pub(crate) mod duration;
 mod graph;
+mod http;
 mod kafka;
 mod name;
 mod operation;
@@ -53,6 +54,7 @@ fn lower_into(document: &StreamPipeline, out: &mut Findings) -> Option<Plan> {
     let checkpoint = settings::checkpoint(&spec.checkpoint, &at.field("checkpoint"), out);
     let storage = settings::storage(&spec.storage, &at.field("storage"), out);
     let limits = settings::limits(spec.limits.as_ref(), &at.field("limits"), out);
+    let http = http::lower(spec.http.as_ref(), &at.field("http"), out);
     operation::operation(spec, &at, out);
     let state_action =
         spec.state_action.as_ref().map(|action| operation::state_action(action, &at.field("stateAction"), out));
@@ -71,6 +73,7 @@ fn lower_into(document: &StreamPipeline, out: &mut Findings) -> Option<Plan> {
         checkpoint: checkpoint?,
         storage: storage?,
         limits: limits?,
+        http,
         // If the action is wrong, there is a finding, and this plan is not returned.
         state_action: state_action.flatten(),
         sources: sources.into_plan()?,

@@ -1,4 +1,4 @@
-//! Errors in TLS and in users of connections.
+//! Errors in TLS, in users of connections, and in what guards the HTTP port.
 
 use crate::right::told;
 
@@ -81,6 +81,21 @@ fn wrong_users_and_certificates() {
                 "bootstrapServers: kafka:9092, tls: {}, sasl: {mechanism: OAUTHBEARER, oauth: \
                      {tokenEndpoint: \"http://a/b\", clientId: \"\", clientSecretRef: {name: d, key: e}}}",
             )]],
+        ),
+        (
+            "a port that asks for a token has TLS",
+            &[
+                &[("", "  http: {tokenSecretRef: {name: page, key: token}}")],
+                &[("", "  http: {tls: {}, tokenSecretRef: {name: page, key: token}}")],
+                &[("", "  http: {tls: {secretRef: {name: page-tls}}, tokenSecretRef: {name: page, key: token}}")],
+            ],
+        ),
+        (
+            "Secrets of the port have names that Kubernetes takes",
+            &[
+                &[("", "  http: {tls: {secretRef: {name: Page}}, tokenSecretRef: {name: \"..\", key: a/b}}")],
+                &[("", "  http: {tls: {secretRef: {name: page-tls, key: tls.crt}}, tokenSecretRef: {name: page}}")],
+            ],
         ),
     ]);
     insta::assert_snapshot!(topic);

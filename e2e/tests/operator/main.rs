@@ -5,6 +5,7 @@
 mod conditions;
 mod deletion;
 mod former;
+mod guarded;
 mod health;
 mod looks;
 mod ownership;

@@ -344,7 +344,24 @@ pub async fn runtime() -> IpAddr {
 
 /// A runtime as of [`runtime`], and how often it was asked.
 pub async fn counted_runtime() -> (IpAddr, Arc<AtomicU64>) {
-    // What a runtime wrote, without its source, step and sink.
+    let report = report();
+    let (listener, ip) = listen().await;
+    let asked = Arc::<AtomicU64>::default();
+    let count = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
+            let mut request = [0; 4096];
+            // A caller that goes away will ask again.
+            let _ = connection.read(&mut request).await;
+            let _ = connection.write_all(answer("200 OK", &report).as_bytes()).await;
+        }
+    });
+    (ip, asked)
+}
+
+/// What a runtime wrote, without its source, step and sink.
+pub fn report() -> String {
     let mut report: Value = serde_json::from_str(include_str!("../../../plan/fixtures/report.json")).unwrap();
     report["timestamp"] = json!("2026-01-01T12:00:00Z");
     report["batchId"] = json!(7);
@@ -352,29 +369,20 @@ pub async fn counted_runtime() -> (IpAddr, Arc<AtomicU64>) {
     for nodes in ["sources", "stateOperators", "sinks"] {
         report[nodes] = json!([]);
     }
-    let report = report.to_string();
-    let (listener, ip) = listen().await;
-    let asked = Arc::<AtomicU64>::default();
-    let count = Arc::clone(&asked);
-    tokio::spawn(async move {
-        while let Ok((mut connection, _)) = listener.accept().await {
-            count.fetch_add(1, Ordering::Relaxed);
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: \
-                 close\r\n\r\n{report}",
-                report.len()
-            );
-            let mut request = [0; 4096];
-            // A caller that goes away will ask again.
-            let _ = connection.read(&mut request).await;
-            let _ = connection.write_all(answer.as_bytes()).await;
-        }
-    });
-    (ip, asked)
+    report.to_string()
+}
+
+/// An answer over HTTP with this body.
+pub fn answer(status: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: \
+         close\r\n\r\n{body}"
+    )
 }
 
 /// All runtimes have the same port, so each takes a loopback address that is free.
-async fn listen() -> (TcpListener, IpAddr) {
+pub async fn listen() -> (TcpListener, IpAddr) {
     for last in 2..=254 {
         let ip = IpAddr::V4(Ipv4Addr::new(127, 9, 46, last));
         if let Ok(listener) = TcpListener::bind((ip, RUNTIME_PORT)).await {

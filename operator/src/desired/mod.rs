@@ -58,7 +58,12 @@ pub fn build(owner: &Owner, revision: &Revision, running: &Running, settings: &S
             Access::Unmanaged => Policy::None,
             Access::Unchanged => Policy::Unchanged,
         },
-        pod_monitor: pod_monitor::pod_monitor(owner, &settings.pod_monitor_labels),
+        pod_monitor: pod_monitor::pod_monitor(
+            owner,
+            &revision.inputs.http(),
+            running.has_http_ca,
+            &settings.pod_monitor_labels,
+        ),
         workload: workload(owner, revision, running),
     }
 }

@@ -117,6 +117,8 @@ fn container(inputs: &Inputs, env: Vec<EnvVar>) -> Container {
         "--termination-message",
         TERMINATION_MESSAGE,
     ];
+    // The kubelet takes any certificate.
+    let scheme = inputs.http().tls.map(|_| "HTTPS".to_owned());
     Container {
         name: CONTAINER.to_owned(),
         image: Some(inputs.image.clone()),
@@ -134,10 +136,10 @@ fn container(inputs: &Inputs, env: Vec<EnvVar>) -> Container {
         ),
         resources: Some(resources(inputs)),
         volume_mounts: Some(mounts(inputs)),
-        readiness_probe: Some(probe("/readyz", 2, 3)),
+        readiness_probe: Some(probe("/readyz", scheme.clone(), 2, 3)),
         // Restarts only a process that has not answered for minutes: a restart does not help if an external system is
         // unavailable.
-        liveness_probe: Some(probe("/healthz", 20, 9)),
+        liveness_probe: Some(probe("/healthz", scheme, 20, 9)),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
@@ -159,11 +161,12 @@ fn home() -> PodEnvVar {
     PodEnvVar { name: "WEIR_NAMESPACE".to_owned(), value: None, value_from: Some(source) }
 }
 
-fn probe(path: &str, period_seconds: i32, failures: i32) -> Probe {
+fn probe(path: &str, scheme: Option<String>, period_seconds: i32, failures: i32) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.to_owned()),
             port: IntOrString::String("http".to_owned()),
+            scheme,
             ..HTTPGetAction::default()
         }),
         period_seconds: Some(period_seconds),

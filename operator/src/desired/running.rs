@@ -10,6 +10,8 @@ pub struct Running {
     /// The versions of the Secrets, for the annotation of the pods: see [`crate::secret_changes::versions_for_pods`].
     pub secrets: String,
     pub run: Run,
+    /// Whether the Secret with the certificate of the HTTP port has the authority's too.
+    pub has_http_ca: bool,
     pub access: Access,
 }
 

@@ -1,6 +1,8 @@
 //! The objects as the API server gets them.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::PodSecurityContext;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -9,6 +11,7 @@ use super::workload::Workload;
 use super::{Access, Desired, Policy, Run, Running, build, cleanup, pod};
 use crate::fixtures::{empty_cluster, owner, rides, rides_with, settings, verdict};
 use crate::revision::Revision;
+use crate::secrets::Found;
 use crate::settings::{Settings, Users};
 
 fn yaml(object: &impl Serialize) -> String {
@@ -16,12 +19,11 @@ fn yaml(object: &impl Serialize) -> String {
 }
 
 fn desired(revision: &Revision, run: Run) -> Desired {
-    build(
-        &owner(),
-        revision,
-        &Running { replicas: 1, secrets: "lake=s1".into(), run, access: Access::Also(Vec::new()) },
-        &settings(),
-    )
+    build(&owner(), revision, &running(run), &settings())
+}
+
+fn running(run: Run) -> Running {
+    Running { replicas: 1, secrets: "lake=s1".into(), run, has_http_ca: false, access: Access::Also(Vec::new()) }
 }
 
 #[test]
@@ -59,7 +61,7 @@ fn ingress(of_settings: Option<Value>, policy: Value) -> Value {
     let pipeline = rides_with("/networkPolicy", policy);
     let revision = verdict(&pipeline, &empty_cluster()).target.unwrap();
     let access = Access::of(serde_json::from_value(pipeline.spec["networkPolicy"].clone()).ok().as_ref());
-    let running = Running { replicas: 1, secrets: String::new(), run: Run::Endless, access };
+    let running = Running { replicas: 1, secrets: String::new(), run: Run::Endless, has_http_ca: false, access };
     match build(&owner(), &revision, &running, &Settings { ingress_from: peers, ..settings() }).network_policy {
         Policy::Of(policy) => serde_json::to_value(policy.spec.unwrap().ingress).unwrap(),
         Policy::None => json!("no policy"),
@@ -79,6 +81,30 @@ fn the_operator_the_scrapers_and_whom_the_document_names_may_reach_the_pods() {
     assert_eq!(ingress(of_settings, json!({"mode": "Unmanaged"})), json!("no policy"));
     assert_eq!(ingress(Some(json!([])), Value::Null), json!([]), "nobody, and not everybody");
     assert_eq!(ingress(None, json!({"ingressFrom": [named]})), json!([{"ports": ports}]), "everybody");
+}
+
+#[test]
+fn a_port_with_tls_and_a_token_is_probed_and_scraped_by_them() {
+    let http = json!({"tls": {"secretRef": {"name": "page-tls"}}, "tokenSecretRef": {"name": "page", "key": "token"}});
+    let mut pipeline = rides_with("/http", http);
+    // What a document adds to its pods does not come between.
+    pipeline.spec["podTemplate"] = json!({"env": [{"name": "WEIR_HTTP", "value": "plain"}]});
+    let mut cluster = empty_cluster();
+    for (name, keys) in [("page-tls", &["tls.crt", "tls.key", "ca.crt"][..]), ("page", &["token"])] {
+        let keys = keys.iter().map(|&key| key.to_owned()).collect();
+        let found = Found { version: "s1".into(), keys, labels: BTreeMap::new(), has_ca: name == "page-tls" };
+        cluster.secrets.insert(name.into(), Some(found));
+    }
+    let revision = verdict(&pipeline, &cluster).target.unwrap();
+    let Desired { pod_monitor, workload, .. } = desired(&revision, Run::Endless);
+    let Workload::Deployment(deployment) = workload else { panic!("{workload:?}") };
+    let monitor = |has_http_ca| {
+        let running = Running { has_http_ca, ..running(Run::Endless) };
+        serde_json::to_value(build(&owner(), &revision, &running, &settings()).pod_monitor).unwrap()
+    };
+    let ca = "/spec/podMetricsEndpoints/0/tlsConfig/ca/secret/key";
+    assert_eq!([true, false].map(|has| monitor(has).pointer(ca).unwrap().clone()), ["ca.crt", "tls.crt"]);
+    insta::assert_snapshot!(yaml(&pod_monitor) + &yaml(&deployment));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::pods;
 use crate::progress::held_by;
 
-pub use crate::pods::{is_over, is_ready, reachable_ip, refused_to_go_on, restarts, trouble};
+pub use crate::pods::{is_over, is_ready, reachable, reachable_ip, refused_to_go_on, restarts, trouble};
 pub use events::events;
 pub use facts::Facts;
 

@@ -11,13 +11,14 @@ mod shared;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
 use weir_plan::Plan;
 
 use self::epoch_log::EpochLog;
+use self::http::Guard;
 use self::metrics::Metrics;
 pub use self::metrics::log_line_dropped;
 use self::progress::{LatestOffsets, Progress, Waits};
@@ -27,6 +28,7 @@ use crate::checkpoint::manifest::SourceProgress;
 use crate::clock::{steady, wall_us};
 use crate::failure::{Failure, Result};
 use crate::sink::upkeep::Tell;
+use crate::storage::Secrets;
 
 /// Where the reports of a run go.
 #[derive(Debug, Clone, Default)]
@@ -51,19 +53,18 @@ pub(crate) struct Observer {
 
 impl Observer {
     /// Opens the progress file and the HTTP port.
-    pub async fn start(plan: &Plan, to: &Reporting, memory_limit_bytes: Option<u64>) -> Result<Self> {
+    pub async fn start(
+        plan: &Plan,
+        to: &Reporting,
+        secrets: &Secrets,
+        memory_limit_bytes: Option<u64>,
+    ) -> Result<Self> {
         let progress_file = to.progress.as_deref().map(ProgressFile::open).transpose()?;
         let metrics = Metrics::new(&plan.pipeline, memory_limit_bytes);
         metrics.of_tables(plan.sinks.iter().map(|sink| sink.name.as_str()));
-        let shared = Arc::new(Shared {
-            metrics,
-            latest: Mutex::new(None),
-            pending: Mutex::new(None),
-            ready: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
-        });
+        let shared = Arc::new(Shared::new(metrics));
         if let Some(address) = to.http {
-            http::serve(address, Arc::clone(&shared)).await?;
+            http::serve(address, Guard::new(&plan.http, secrets), Arc::clone(&shared)).await?;
         }
         Ok(Self {
             shared,
@@ -168,13 +169,7 @@ mod tests {
     /// An epoch that takes in nothing is closed and not committed, so its report never comes.
     #[test]
     fn what_a_source_waits_for_is_shown_at_once_and_in_the_reports_of_later_epochs() {
-        let shared = Arc::new(Shared {
-            metrics: Metrics::new("rides", None),
-            latest: Mutex::new(None),
-            pending: Mutex::new(None),
-            ready: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
-        });
+        let shared = Arc::new(Shared::new(Metrics::new("rides", None)));
         let mut observer = Observer {
             shared: Arc::clone(&shared),
             progress_file: None,

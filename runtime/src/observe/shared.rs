@@ -16,6 +16,19 @@ pub(super) struct Shared {
     pub(super) ended: AtomicBool,
 }
 
+impl Shared {
+    /// Nothing has been told yet.
+    pub(super) fn new(metrics: Metrics) -> Self {
+        Self {
+            metrics,
+            latest: Mutex::new(None),
+            pending: Mutex::new(None),
+            ready: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        }
+    }
+}
+
 /// Locks the value. It is whole even if a thread has panicked.
 pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)

@@ -198,7 +198,21 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         Refused,
     ),
     ("spec.autoscale", "spec: {autoscale: {}}", Refused),
-    ("spec.http", "spec: {http: {}}", Refused),
+    (
+        "spec.http.tls.secretRef.name",
+        "spec: {http: {tls: {secretRef: {name: a}}, tokenSecretRef: {name: b, key: c}}}",
+        Changes,
+    ),
+    (
+        "spec.http.tokenSecretRef.name",
+        "spec: {http: {tls: {secretRef: {name: a}}, tokenSecretRef: {name: b, key: c}}}",
+        Changes,
+    ),
+    (
+        "spec.http.tokenSecretRef.key",
+        "spec: {http: {tls: {secretRef: {name: a}}, tokenSecretRef: {name: b, key: c}}}",
+        Changes,
+    ),
     ("spec.scratch", "spec: {scratch: {}}", Refused),
     (
         "spec.connections[].kafka.controlTopic",

@@ -40,7 +40,7 @@ impl Secrets {
     /// What `read` reads from the Secret, all at one moment. The kubelet exchanges all files of a volume at once: it
     /// points the volume's link `..data` to another folder. The operator makes one volume of all Secrets; others may
     /// make one of each.
-    pub(super) fn at_one_moment<T>(&self, name: &str, read: impl Fn() -> Result<T>) -> Result<T> {
+    pub fn at_one_moment<T>(&self, name: &str, read: impl Fn() -> Result<T>) -> Result<T> {
         let files = || {
             let dir = self.dir.as_ref()?;
             Some([dir.clone(), dir.join(name)].map(|volume| volume.join("..data").read_link().ok()))

@@ -57,7 +57,7 @@ const LONG_BEAT: Duration = Duration::from_secs(1);
 
 pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> Result<Running> {
     let (random, now_us): (_, Clock) = (Random::of_system(), Arc::new(wall_us));
-    let observer = Observer::start(&plan, &options.reporting, memory.limit_bytes()).await?;
+    let observer = Observer::start(&plan, &options.reporting, &options.secrets, memory.limit_bytes()).await?;
     let graph = Graph::of(Arc::clone(&plan));
     let location =
         crate::storage::open(&plan.checkpoint.uri, plan.storage_for(&plan.checkpoint.uri), &options.secrets)?;
