@@ -159,11 +159,18 @@ pub(crate) fn one_of<S: AsRef<str>>(names: &[S]) -> String {
     }
 }
 
+/// The longest name for which a misspelling is looked for, in bytes: the time grows with the product of two names.
+const COMPARED_BYTES_MAX: usize = 256;
+
 /// The candidate that `name` is most likely a misspelling of.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > COMPARED_BYTES_MAX {
+        return None;
+    }
     let lower = name.to_lowercase();
     candidates
         .into_iter()
+        .filter(|c| c.len() <= COMPARED_BYTES_MAX)
         .map(|c| (strsim::damerau_levenshtein(&lower, &c.to_lowercase()), c))
         .filter(|(distance, c)| *distance <= 1 + name.len().min(c.len()) / 4)
         .min_by_key(|(distance, _)| *distance)

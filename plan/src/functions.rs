@@ -22,6 +22,10 @@ pub(crate) use by_pattern::refused_pattern;
 /// by the size of its record.
 pub const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// The most bytes that one call may make over all of its rows. Above it the call fails, and the caller retries with
+/// fewer rows; a single row is exempt.
+pub(crate) const CALL_BYTES_MAX: u64 = 16 * VALUE_BYTES_MAX as u64;
+
 /// Functions that tell about files or the build. They are left out: the same rows would not always give the same
 /// result.
 const WITHOUT_MEANING: [&str; 3] = ["version", "input_file_name", "file_row_index"];

@@ -17,6 +17,7 @@ mod changed_columns;
 mod examples;
 mod final_shape;
 mod former;
+mod hostile;
 mod lists;
 mod lowering;
 mod mutations;

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, DFSchemaRef, DataFusionError};
 use datafusion_expr::execution_props::ExecutionProps;
+use datafusion_expr::planner::ContextProvider;
 use datafusion_expr::simplify::SimplifyContext;
 use datafusion_expr::{Cast, ColumnarValue, Expr, ExprSchemable, Volatility};
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
@@ -60,7 +61,7 @@ impl Binder {
             .sql_to_expr(parsed, &self.df_schema, &mut PlannerContext::new())
             .map_err(|e| self.error_of(&e, sql))?;
         refuse_nondeterministic(&expr, sql)?;
-        Ok(expr)
+        of_the_context(expr).map_err(|e| self.error_of(&e, sql))
     }
 
     /// Coerces types and folds constants. This step is required: functions such as `coalesce` can be evaluated only in
@@ -272,6 +273,21 @@ pub(crate) fn refuse_aggregates(expr: &Expr) -> Result<(), ExprError> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// The expression with each function that has a syntax of its own, such as `overlay(… placing … from …)`, as the
+/// context has it: the planner takes DataFusion's own.
+fn of_the_context(expr: Expr) -> Result<Expr, DataFusionError> {
+    let replaced = expr.transform_up(|e| match e {
+        Expr::ScalarFunction(mut call) => {
+            if let Some(function) = CONTEXT.get_function_meta(call.name()) {
+                call.func = function;
+            }
+            Ok(Transformed::yes(Expr::ScalarFunction(call)))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(replaced.data)
 }
 
 fn refuse_nondeterministic(expr: &Expr, sql: &str) -> Result<(), ExprError> {

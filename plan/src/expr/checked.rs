@@ -1,4 +1,5 @@
-//! Arithmetic that fails where DataFusion's own would wrap around or give a value that its type can't hold.
+//! Arithmetic that fails where DataFusion's own would wrap around or give a value that its type can't hold, and texts
+//! joined by `||` that fail before they fill the memory.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -13,6 +14,9 @@ use datafusion_expr::{ColumnarValue, Operator};
 use datafusion_physical_expr::expressions::{BinaryExpr, NegativeExpr};
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
+use super::refuse_oversized;
+use crate::functions::CALL_BYTES_MAX;
+
 /// Base of a decimal's bound: a decimal of p digits holds only values below 10^p.
 const TEN: u128 = 10;
 
@@ -26,6 +30,9 @@ pub(super) fn checked(physical: Arc<dyn PhysicalExpr>, schema: &Schema) -> Resul
     let rewritten = physical.transform_up(|e| {
         let strict: Arc<dyn PhysicalExpr> = if let Some(binary) = e.downcast_ref::<BinaryExpr>() {
             let op = *binary.op();
+            if op == Operator::StringConcat {
+                return Ok(Transformed::yes(Arc::new(InBytes { of: Arc::clone(&e) })));
+            }
             if !is_arithmetic(op) {
                 return Ok(Transformed::no(e));
             }
@@ -177,6 +184,67 @@ impl PhysicalExpr for InDigits {
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
         Ok(Arc::new(Self { of: Arc::clone(&children[0]), precision: self.precision, scale: self.scale }))
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.of.fmt_sql(f)
+    }
+}
+
+/// Checks that texts joined by the inner expression, which is a `||`, are not too long. Each `||` of a long chain is
+/// checked, so no step makes much more than it may.
+#[derive(Debug, Eq)]
+struct InBytes {
+    of: Arc<dyn PhysicalExpr>,
+}
+
+impl PartialEq for InBytes {
+    fn eq(&self, other: &Self) -> bool {
+        self.of.eq(&other.of)
+    }
+}
+
+impl Hash for InBytes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.of.hash(state);
+    }
+}
+
+impl fmt::Display for InBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.of.fmt(f)
+    }
+}
+
+impl PhysicalExpr for InBytes {
+    fn data_type(&self, schema: &Schema) -> Result<DataType> {
+        self.of.data_type(schema)
+    }
+
+    fn nullable(&self, schema: &Schema) -> Result<bool> {
+        self.of.nullable(schema)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        let joined = self.of.evaluate(batch)?;
+        let texts = match &joined {
+            ColumnarValue::Array(texts) => Arc::clone(texts),
+            ColumnarValue::Scalar(text) => text.to_array()?,
+        };
+        refuse_oversized(&texts).or_else(|why| exec_err!("{why}"))?;
+        let bytes = texts.as_string_opt::<i32>().map_or(0, |texts| texts.values().len() as u64);
+        if bytes > CALL_BYTES_MAX && texts.len() > 1 {
+            return exec_err!("`||` would make {bytes} bytes of {} rows at once", texts.len());
+        }
+        Ok(joined)
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.of]
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
+        Ok(Arc::new(Self { of: Arc::clone(&children[0]) }))
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

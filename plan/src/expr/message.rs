@@ -13,6 +13,8 @@ use crate::types::{DataType, normalized};
 
 /// The most columns that a sentence lists.
 const COLUMNS_SHOWN_MAX: usize = 30;
+/// The longest name for which a misspelling is looked for, in bytes: the time grows with the product of two names.
+const COMPARED_BYTES_MAX: usize = 256;
 /// What to write for a text that is no timestamp.
 const A_TIME: &str = ": write it as in `2024-01-31 10:20:30`, or read it by a pattern, as in `to_timestamp(…, \
     'dd/MM/yyyy HH:mm')`";
@@ -40,6 +42,9 @@ fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
         chars.sort_unstable();
         chars
     };
+    if name.len() > COMPARED_BYTES_MAX {
+        return None;
+    }
     let name = name.to_lowercase();
     let chars = name.chars().count();
     let is_slip = |distance: usize, candidate: &str| {
@@ -48,7 +53,7 @@ fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
                 && (distance == 1 && chars.max(candidate.chars().count()) > 3 || sorted(candidate) == sorted(&name))
             || distance <= chars / 4
     };
-    let near = candidates.map(|candidate| {
+    let near = candidates.filter(|candidate| candidate.len() <= COMPARED_BYTES_MAX).map(|candidate| {
         let lower = candidate.to_lowercase();
         (levenshtein(&lower, &name), lower, candidate)
     });

@@ -1,6 +1,6 @@
-//! Functions whose result may be far larger than their arguments. The size of the result is checked before it is
-//! computed, since running out of memory ends the process. `repeat('x', n)` with n from a record must fail for that
-//! record only.
+//! Functions whose result may be far larger than their arguments, or that may take far longer to compute. The size of
+//! the result is checked before it is computed, since running out of memory ends the process. `repeat('x', n)` with n
+//! from a record must fail for that record only.
 
 use std::sync::Arc;
 
@@ -10,12 +10,13 @@ use arrow::compute::kernels::length::length;
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
 use datafusion_common::{Result, ScalarValue, exec_err};
 use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature};
+use regex::Regex;
 
-use super::VALUE_BYTES_MAX;
+use super::{CALL_BYTES_MAX, VALUE_BYTES_MAX};
 
-/// The most bytes that one call may make over all of its rows. Above it the call fails, and the caller retries with
-/// fewer rows; a single row is exempt.
-const CALL_BYTES_MAX: u64 = 16 * VALUE_BYTES_MAX as u64;
+/// The most pairs of bytes that `levenshtein` compares for one row: two texts of 10,000 bytes, in about a tenth of a
+/// second.
+const PAIRS_MAX: u64 = 100_000_000;
 
 /// The most bytes of a character in UTF-8.
 const CHARACTER_BYTES_MAX: u64 = 4;
@@ -26,6 +27,11 @@ pub(super) fn bounded(function: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
         "repeat" => Growth::Repeat,
         "lpad" | "rpad" => Growth::Pad,
         "replace" => Growth::Replace,
+        "concat" | "overlay" => Growth::Join,
+        "concat_ws" => Growth::JoinWith,
+        "encode" => Growth::Encode,
+        "regexp_replace" => Growth::ReplaceMatches,
+        "levenshtein" => Growth::Compare,
         _ => return function,
     };
     Arc::new(ScalarUDF::from(Bounded { function, growth }))
@@ -45,6 +51,16 @@ enum Growth {
     Pad,
     /// Arguments: (text, from, to).
     Replace,
+    /// Arguments: texts, and numbers that do not matter.
+    Join,
+    /// Arguments: (separator, text, …).
+    JoinWith,
+    /// Arguments: (bytes, name of an encoding that makes at most two of each).
+    Encode,
+    /// Arguments: (text, pattern, replacement, flags).
+    ReplaceMatches,
+    /// Arguments: (text, text). The time grows, and not the result.
+    Compare,
 }
 
 impl ScalarUDFImpl for Bounded {
@@ -106,6 +122,30 @@ impl Bounded {
                 let (text, from, to) = (Texts::of(text)?, Texts::of(from)?, Texts::of(to)?);
                 Box::new(move |row| replaced(text.at(row)?, from.at(row)?, to.at(row)?))
             }
+            (Growth::Join, texts) => {
+                let lengths = lengths(texts)?;
+                Box::new(move |row| Some(joined(&lengths, row)))
+            }
+            (Growth::JoinWith, [separator, texts @ ..]) => {
+                let (separator, lengths) = (Numbers::lengths(separator)?, lengths(texts)?);
+                Box::new(move |row| {
+                    let separators = separator.at(row)?.saturating_mul(lengths.len() as u64);
+                    Some(joined(&lengths, row).saturating_add(separators))
+                })
+            }
+            (Growth::Encode, [bytes, ..]) => {
+                let bytes = Numbers::lengths(bytes)?;
+                Box::new(move |row| Some(bytes.at(row)?.saturating_mul(2)))
+            }
+            (Growth::ReplaceMatches, [text, pattern, replacement, flags @ ..]) => {
+                let (text, pattern, replacement) = (Texts::of(text)?, Texts::of(pattern)?, Texts::of(replacement)?);
+                let flags = flags.first().map(Texts::of).transpose()?;
+                Box::new(move |row| {
+                    let flags = flags.as_ref().and_then(|flags| flags.at(row)).unwrap_or_default();
+                    matches_replaced(text.at(row)?, pattern.at(row)?, replacement.at(row)?, flags)
+                })
+            }
+            (Growth::Compare, [one, other]) => return self.refuse_long_comparison(one, other, args.number_rows),
             // Wrong arguments: the function itself reports them.
             _ => return Ok(()),
         };
@@ -130,6 +170,61 @@ impl Bounded {
         }
         Ok(())
     }
+
+    fn refuse_long_comparison(&self, one: &ColumnarValue, other: &ColumnarValue, rows: usize) -> Result<()> {
+        let (one, other) = (Numbers::lengths(one)?, Numbers::lengths(other)?);
+        for row in 0..if one.is_one && other.is_one { 1 } else { rows } {
+            let (Some(one), Some(other)) = (one.at(row), other.at(row)) else { continue };
+            if one.saturating_mul(other) > PAIRS_MAX {
+                return exec_err!(
+                    "`{}` would compare a text of {one} bytes with one of {other}, which takes too long: compare their \
+                     beginnings, as `left(…, 1000)`",
+                    self.name()
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The lengths of the arguments that are texts.
+fn lengths(args: &[ColumnarValue]) -> Result<Vec<Numbers>> {
+    let is_text = |arg: &&ColumnarValue| {
+        matches!(arg.data_type(), DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 | DataType::Binary)
+    };
+    args.iter().filter(is_text).map(Numbers::lengths).collect()
+}
+
+/// The length of all texts of a row together. Nulls have none.
+fn joined(lengths: &[Numbers], row: usize) -> u64 {
+    lengths.iter().filter_map(|length| length.at(row)).fold(0, u64::saturating_add)
+}
+
+/// The length of `regexp_replace(…)` in bytes; `None` if it can't be too long, or if the function reports an error. The
+/// matches are looked at only when needed, and not beyond the longest value.
+fn matches_replaced(text: &str, pattern: &str, replacement: &str, flags: &str) -> Option<u64> {
+    let is_global = flags.contains('g');
+    let matches_max = if is_global { text.len() + 1 } else { 1 };
+    // Matches do not overlap, so a reference to a group makes at most the whole text over all matches.
+    let references_max = 1 + replacement.matches(['$', '\\']).count();
+    let most = matches_max.saturating_mul(replacement.len()).saturating_add(references_max.saturating_mul(text.len()));
+    if most <= VALUE_BYTES_MAX {
+        return None;
+    }
+    let flags = flags.replace('g', "");
+    let pattern = if flags.is_empty() { Regex::new(pattern) } else { Regex::new(&format!("(?{flags}){pattern}")) };
+    let (pattern, groups) = (pattern.ok()?, Regex::new(r"\\{1,2}(\d+)").ok()?);
+    let replacement = groups.replace_all(replacement, "$${$1}");
+    let (mut bytes, mut replaced) = (text.len(), String::new());
+    for found in pattern.captures_iter(text).take(matches_max) {
+        replaced.clear();
+        found.expand(&replacement, &mut replaced);
+        bytes = (bytes + replaced.len()).saturating_sub(found.get_match().len());
+        if bytes > 2 * VALUE_BYTES_MAX {
+            break;
+        }
+    }
+    Some(bytes as u64)
 }
 
 /// The length of `replace(text, from, to)` in bytes; `None` if it can't be too long. The occurrences are counted only

@@ -199,6 +199,15 @@ fn a_value_that_is_computed_is_bounded() {
             ("rpad(s, few)", "string: ab "),
             ("length(repeat(long, few))", "int: 15000000"),
             ("length(replace(long, 'y', long))", "int: 5000000"),
+            ("length(concat(long, long, n, long))", "int: 15000019"),
+            ("length(concat_ws(long, s, s, s))", "int: 10000006"),
+            ("length(long || long || long)", "int: 15000000"),
+            ("length(encode(long, 'hex'))", "int: 10000000"),
+            ("length(regexp_replace(long, 'x', 'yyyy'))", "int: 5000003"),
+            ("length(regexp_replace(long, '(x)x', '\\1\\1\\1', 'g'))", "int: 7500000"),
+            ("length(regexp_replace(long, 'Y', 'yyyy', 'gi'))", "int: 5000000"),
+            ("length(overlay(long placing long from 1))", "int: 5000000"),
+            ("levenshtein(left(long, 10000), s)", "int: 10000"),
         ],
         &[
             "lpad(s, n, '0')",
@@ -212,9 +221,20 @@ fn a_value_that_is_computed_is_bounded() {
             "concat(long, long, long, long)",
             "long || long || long || long",
             "repeat(long, few) || long",
+            "length(repeat(long, few) || long)",
+            &format!("length(concat({}))", vec!["long"; 2_000].join(", ")),
+            &format!("length({})", vec!["long"; 40].join(" || ")),
+            "length(concat_ws(long, s, s, s, s))",
+            "length(encode(encode(long, 'hex'), 'hex'))",
+            "length(regexp_replace(long, 'x', 'yyyy', 'g'))",
+            "length(regexp_replace(long, 'X', 'yyyy', 'gi'))",
+            "length(regexp_replace(long, '(x)', '\\1\\1\\1\\1', 'g'))",
+            "length(regexp_replace(long, '', 'yyyy', 'g'))",
+            "length(overlay(repeat(long, few) placing long from 15000000))",
         ],
         "a value that is computed has at most 16777216",
     );
+    row.check(&[], &["levenshtein(long, long)", "levenshtein(long, repeat('x', 100))"], "which takes too long");
     // A plain column is not computed, so the bound does not apply to it.
     assert!(row.eval("long").is_ok());
     for constant in ["repeat('x', 9223372036854775807)", "lpad('x', 2000000000, '0')", "repeat('x', 2000000000)"] {

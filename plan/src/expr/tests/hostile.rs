@@ -5,9 +5,9 @@
 use std::fmt::Write;
 
 use super::schema;
-use crate::expr::compile;
 use crate::expr::context::CONTEXT;
 use crate::expr::parse::SQL_BYTES_MAX;
+use crate::expr::{check_syntax, compile};
 
 /// The words of the two messages for a caught panic: while planning and while evaluating.
 const PANICKED: [&str; 2] = ["the planner could not read this", "failed without a reason that it knows of"];
@@ -170,6 +170,26 @@ fn long_texts_are_judged() {
         format!("x'{}'", "ff".repeat(8_000)),
     ] {
         assert_is_judged(&text[..text.len().min(SQL_BYTES_MAX)]);
+    }
+}
+
+#[test]
+fn texts_of_megabytes_are_refused_by_their_length() {
+    for text in [
+        "(".repeat(100_000) + "seats" + &")".repeat(100_000),
+        vec!["paid"; 100_000].join(" and "),
+        "case when paid then ".repeat(100_000),
+        format!("'{}'", "x".repeat(10_000_000)),
+        "9".repeat(1_000_000),
+        format!("1e{}", "9".repeat(1_000_000)),
+    ] {
+        for refused in [compile(&text, &schema(), "out").err(), check_syntax(&text).err()] {
+            let refused = refused.unwrap().to_string();
+            assert!(refused.contains(&format!("at most {SQL_BYTES_MAX}")) && refused.len() < 1_000, "{refused:.1000}");
+        }
+    }
+    for number in ["1e999999", "-1e999999", "cast('1e999999' as double)", "cast('1e999999' as decimal(38,0))"] {
+        assert_is_judged(number);
     }
 }
 
