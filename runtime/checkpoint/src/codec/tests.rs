@@ -348,3 +348,23 @@ fn fields_of_the_same_format_that_we_dont_know_are_passed_over() {
     let bytes = serde_json::to_vec(&value).unwrap();
     assert_eq!(Manifest::decode(Epoch(42), LINEAGE, &bytes).unwrap(), everything());
 }
+
+#[test]
+fn a_manifest_that_someone_made_up_is_refused_with_a_sentence() {
+    let text = String::from_utf8(DATA.to_vec()).unwrap();
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let place = "\"fingerprint\":{";
+    assert!(text.contains(place));
+    for (name, text) in [
+        ("deep and skipped", text.replacen(place, &format!("\"x\":{deep},{place}"), 1)),
+        ("deep and kept", text.replacen(place, &format!("{place}\"x\":{deep},"), 1)),
+        ("deep from the start", deep),
+        ("huge", text.replacen("\"epoch\":", "\"clockUs\":1e999999,\"epoch\":", 1)),
+        ("digits", text.replacen("\"epoch\":", &format!("\"epoch\":{}", "9".repeat(1_000_000)), 1)),
+        ("long", text.replacen("\"format\":\"", &format!("\"format\":\"{}", "x".repeat(10_000)), 1)),
+    ] {
+        let refused = Manifest::decode(Epoch(41), LINEAGE, text.as_bytes()).unwrap_err();
+        assert_eq!(refused.remedy, Remedy::Config, "{name}: {refused}");
+        assert!(refused.message.len() < 11_000, "{name}: {} bytes", refused.message.len());
+    }
+}

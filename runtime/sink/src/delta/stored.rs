@@ -1,5 +1,6 @@
 //! Reads a data file: its footer, and then its rows in batches. Files may be large, so memory holds one row group and,
-//! of its rows, one batch. Requests that the store does not answer are repeated.
+//! of its rows, one batch. Requests that the store does not answer are repeated. Anybody may have written the file, and
+//! the decoder panics over some files that no writer makes: that is an error like its others.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataP
 use weir_base::failure::{Failure, Result};
 use weir_base::retry::RetryPolicy;
 use weir_base::storage::Location;
+use weir_plan::panics::caught;
 
 use super::log::within;
 
@@ -55,11 +57,11 @@ impl Stored {
         let decoder = ParquetMetaDataPushDecoder::try_new(size).map_err(|e| self.unreadable(e))?;
         let mut decoder = decoder.with_page_index_policy(PageIndexPolicy::Skip);
         loop {
-            match decoder.try_decode().map_err(|e| self.unreadable(e))? {
+            match caught(|| decoder.try_decode()).map_err(|e| self.unreadable(e))? {
                 DecodeResult::Data(metadata) => return Ok(metadata),
                 DecodeResult::NeedsData(ranges) => {
                     let data = self.fetch(&ranges).await?;
-                    decoder.push_ranges(ranges, data).map_err(|e| self.unreadable(e))?;
+                    caught(|| decoder.push_ranges(ranges, data)).map_err(|e| self.unreadable(e))?;
                 }
                 DecodeResult::Finished => return Err(self.unreadable("it has no footer")),
             }
@@ -73,9 +75,12 @@ impl Stored {
         options: ArrowReaderOptions,
         rows_per_batch: usize,
     ) -> Result<Rows> {
-        let builder = ParquetPushDecoderBuilder::try_new_decoder_with_options(Arc::new(metadata), options);
-        let decoder =
-            builder.and_then(|b| b.with_batch_size(rows_per_batch).build()).map_err(|e| self.unreadable(e))?;
+        let decoder = caught(|| {
+            ParquetPushDecoderBuilder::try_new_decoder_with_options(Arc::new(metadata), options)?
+                .with_batch_size(rows_per_batch)
+                .build()
+        });
+        let decoder = decoder.map_err(|e| self.unreadable(e))?;
         Ok(Rows { stored: self, decoder })
     }
 
@@ -84,7 +89,11 @@ impl Stored {
     }
 
     async fn fetch(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let bytes: u64 = ranges.iter().map(|r| r.end.saturating_sub(r.start)).sum();
+        // A footer that claims to be longer than its file makes such a range.
+        if let Some(range) = ranges.iter().find(|range| range.start >= range.end) {
+            return Err(self.unreadable(format!("it refers to the bytes from {} to {}", range.start, range.end)));
+        }
+        let bytes = ranges.iter().fold(0_u64, |bytes, range| bytes.saturating_add(range.end - range.start));
         if bytes > self.group_bytes_max {
             return Err(self.unreadable(format!(
                 "a row group of it has {bytes} bytes, and at most {} are read at once",
@@ -133,12 +142,12 @@ impl Rows {
     /// The next rows; `None` after the last.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            match self.decoder.try_decode().map_err(|e| self.stored.unreadable(e))? {
+            match caught(|| self.decoder.try_decode()).map_err(|e| self.stored.unreadable(e))? {
                 DecodeResult::Finished => return Ok(None),
                 DecodeResult::Data(rows) => return Ok(Some(rows)),
                 DecodeResult::NeedsData(ranges) => {
                     let data = self.stored.fetch(&ranges).await?;
-                    self.decoder.push_ranges(ranges, data).map_err(|e| self.stored.unreadable(e))?;
+                    caught(|| self.decoder.push_ranges(ranges, data)).map_err(|e| self.stored.unreadable(e))?;
                 }
             }
         }

@@ -8,6 +8,7 @@ mod commits;
 mod compaction;
 mod files;
 mod fits;
+mod hostile;
 mod log_checkpoints;
 mod turns;
 mod vacuum;

@@ -9,6 +9,7 @@
 //! has each block's place, checksum and ranges. It divides each block into chunks that can be fetched, checked and
 //! decoded one by one, so that neither the writer nor the reader has a whole file in memory.
 
+mod claims;
 mod columns;
 mod footer;
 mod read;

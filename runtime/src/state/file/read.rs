@@ -8,10 +8,11 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
+use weir_plan::panics::caught;
 use weir_plan::quote::quoted;
 
 use super::columns::Columns;
-use super::{Block, Chunk, Footer};
+use super::{Block, Chunk, Footer, claims};
 use crate::checkpoint::state_files::damaged;
 use crate::failure::{Failure, Result};
 use crate::state::{Change, Grouped, TableSchema, V1};
@@ -65,10 +66,13 @@ impl BlockReader {
                 chunk.offset.saturating_add(chunk.bytes)
             )));
         }
+        claims::check(&bytes).map_err(|why| self.unreadable(why))?;
         let mut bytes = Buffer::from(bytes);
         let mut changes = Vec::new();
         while !bytes.is_empty() {
-            if let Some(batch) = self.decoder.decode(&mut bytes).map_err(|e| self.unreadable(e))? {
+            // Arrow asserts what a right checksum does not prove: that Weir has written these bytes.
+            let decoded = caught(|| self.decoder.decode(&mut bytes));
+            if let Some(batch) = decoded.map_err(|e| self.unreadable(e))? {
                 self.rows_missing = self.rows_missing.saturating_sub(batch.num_rows() as u64);
                 changes.push(self.change(&batch)?);
             }

@@ -12,6 +12,7 @@ use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::ParquetMetaData;
 use serde_json::{Map, Value, json};
 use weir_base::failure::{Failure, Result};
+use weir_plan::panics::caught;
 
 use super::choose::{DataFile, Round};
 use super::table::Table;
@@ -151,9 +152,9 @@ async fn open(table: &Table, layout: &Layout, file: &DataFile) -> Result<Option<
 
 /// Why a file must be skipped, if it must.
 fn misfit(metadata: &ParquetMetaData, layout: &Layout, group_bytes_max: u64) -> Option<String> {
-    let schema = match parquet_to_arrow_schema(metadata.file_metadata().schema_descr(), None) {
+    let schema = match caught(|| parquet_to_arrow_schema(metadata.file_metadata().schema_descr(), None)) {
         Ok(schema) => schema,
-        Err(e) => return Some(e.to_string()),
+        Err(why) => return Some(why),
     };
     for found in schema.fields() {
         match layout.file_schema.field_with_name(found.name()) {
