@@ -23,7 +23,8 @@ SNAPSHOTS := $(WEIR_CACHE)/snapshots
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-test build generate demo test e2e smoke chart images \
-  soak bench bench-growth bench-latency bench-stages bench-peers bench-build instructions memcheck lint deny docs sbom
+  soak fuzz bench bench-growth bench-latency bench-stages bench-peers bench-build instructions memcheck \
+  lint deny docs sbom
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -79,6 +80,10 @@ soak: build deps-test ## run with all faults at once, for half an hour (SOAK_SEC
 	  WEIR_SLOW_BYTES_PER_SECOND=1000000 WEIR_WINDOW_MB=2400 \
 	  $(CARGO) test $(PACKAGES) --test system -- --nocapture --test-threads=1 \
 	  soak random_kills generated_pipelines slow_store large_windows
+
+# Without a target it says which there are. SECONDS is a variable of bash too, so the script gets it as an argument.
+fuzz: deps ## try random input on what reads bytes of others, and go on where the last run ended (TARGET=json SECONDS=1800)
+	fuzz/run "$(TARGET)" "$(or $(SECONDS),60)"
 
 # Benchmarks use release builds. Each writes a report (REPORT=DIR), and BENCH_FLAGS="--scale 0.1 --runs 1" makes them
 # quick. bench/README.md says more.

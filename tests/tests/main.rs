@@ -12,6 +12,7 @@ mod changed_documents;
 mod checkpoint_removal;
 mod clock_steps;
 mod compacted_topics;
+mod compressed_bombs;
 mod crash_at_each_step;
 mod credentials;
 mod cut_log;

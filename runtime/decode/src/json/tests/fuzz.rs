@@ -3,9 +3,10 @@
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use weir_plan::plan::{JsonFormat, TimestampNumbers};
+use weir_testing::json as reference;
 
 use super::super::JsonDecoder;
-use super::{generator, reference, rows};
+use super::{generator, rows};
 use crate::Decoder;
 
 const SCHEMAS: u64 = 220;

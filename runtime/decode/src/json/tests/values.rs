@@ -6,13 +6,13 @@ use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng as _, SeedableRng as _};
+use weir_testing::json as reference;
 use weir_testing::property::holds;
 
 use super::super::date::parse_date;
 use super::super::number;
 use super::super::timestamp::parse_timestamp;
 use super::generator;
-use super::reference;
 
 #[test]
 fn the_days_of_the_calendar_are_counted_one_by_one() {

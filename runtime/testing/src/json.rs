@@ -1,15 +1,35 @@
-//! An independent, slow decoder: serde_json for the grammar, chrono for times, strings for decimals. It shares no code
-//! with ours. A comment marks each place where our rules differ from serde_json's.
+//! An independent, slow decoder of JSON: serde_json for the grammar, chrono for times, strings for decimals. It shares
+//! no code with ours. A comment marks each place where our rules differ from serde_json's.
 
 use std::fmt;
 
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{
+    DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type,
+    TimestampMicrosecondType,
+};
+use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use weir_plan::plan::TimestampNumbers;
 use weir_plan::types::{Column, DataType};
 
-use super::Cell;
+/// A value of any type that can be compared bit by bit.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    Null,
+    Boolean(bool),
+    /// An int, a bigint, a date (days) or a timestamp (µs).
+    Integer(i64),
+    Float(u32),
+    Double(u64),
+    Decimal(i128),
+    Text(String),
+    Bytes(Vec<u8>),
+    Array(Vec<Cell>),
+    Struct(Vec<Cell>),
+}
 
 /// JSON that keeps its numbers as written, and all fields of one name.
 enum Json {
@@ -139,12 +159,12 @@ fn decimal(number: &str, precision: u8, scale: i8) -> Option<i128> {
     if mantissa.chars().all(|c| c == '0' || c == '.') {
         return Some(0);
     }
-    // Generated numbers have so few digits that no column can hold a value with a longer exponent.
-    const REACH: usize = 500;
-    let exponent: i32 = exponent.parse().ok().filter(|e: &i32| e.unsigned_abs() as usize <= REACH)?;
-    let zeros = "0".repeat(REACH);
+    // With more zeros than this around its digits, no number but 0 fits a column.
+    let reach = mantissa.len() + 100;
+    let exponent: i32 = exponent.parse().ok().filter(|e: &i32| e.unsigned_abs() as usize <= reach)?;
+    let zeros = "0".repeat(reach);
     let mut digits = format!("{zeros}{whole}{fraction}{zeros}");
-    let point = (REACH + whole.len()).checked_add_signed(exponent as isize).unwrap();
+    let point = (reach + whole.len()).checked_add_signed(exponent as isize).unwrap();
     let fraction = digits.split_off(point);
     let (whole, fraction) = (digits.trim_start_matches('0'), fraction.trim_end_matches('0'));
     let scale = usize::try_from(scale).unwrap();
@@ -210,4 +230,35 @@ fn base64(text: &str) -> Option<Vec<u8>> {
             .map(|byte| u8::from_str_radix(std::str::from_utf8(byte).unwrap(), 2).unwrap())
             .collect()
     })
+}
+
+/// The rows of a batch.
+pub fn rows(batch: &RecordBatch) -> Vec<Vec<Cell>> {
+    (0..batch.num_rows()).map(|row| batch.columns().iter().map(|column| cell_of(column, row)).collect()).collect()
+}
+
+fn cell_of(array: &dyn Array, row: usize) -> Cell {
+    if array.is_null(row) {
+        return Cell::Null;
+    }
+    match array.data_type() {
+        ArrowType::Boolean => Cell::Boolean(array.as_boolean().value(row)),
+        ArrowType::Int32 => Cell::Integer(array.as_primitive::<Int32Type>().value(row).into()),
+        ArrowType::Int64 => Cell::Integer(array.as_primitive::<Int64Type>().value(row)),
+        ArrowType::Date32 => Cell::Integer(array.as_primitive::<Date32Type>().value(row).into()),
+        ArrowType::Timestamp(_, _) => Cell::Integer(array.as_primitive::<TimestampMicrosecondType>().value(row)),
+        ArrowType::Float32 => Cell::Float(array.as_primitive::<Float32Type>().value(row).to_bits()),
+        ArrowType::Float64 => Cell::Double(array.as_primitive::<Float64Type>().value(row).to_bits()),
+        ArrowType::Decimal128(_, _) => Cell::Decimal(array.as_primitive::<Decimal128Type>().value(row)),
+        ArrowType::Utf8 => Cell::Text(array.as_string::<i32>().value(row).into()),
+        ArrowType::Binary => Cell::Bytes(array.as_binary::<i32>().value(row).to_vec()),
+        ArrowType::List(_) => {
+            let elements = array.as_list::<i32>().value(row);
+            Cell::Array((0..elements.len()).map(|i| cell_of(&elements, i)).collect())
+        }
+        ArrowType::Struct(_) => {
+            Cell::Struct(array.as_struct().columns().iter().map(|column| cell_of(column, row)).collect())
+        }
+        other => panic!("no column has the type {other}"),
+    }
 }

@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: weir_fuzz::let_panics_be_caught(), |input: &[u8]| weir_fuzz::delta_log(input));
