@@ -28,6 +28,7 @@ mod nesting;
 mod nulls;
 mod operands;
 mod parse;
+mod patterns;
 mod quotes;
 mod signature;
 mod signs;

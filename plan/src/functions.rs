@@ -1,5 +1,7 @@
 //! Scalar functions: DataFusion's, and our own where Spark's users expect another behaviour under the same name.
 
+mod adjusted;
+mod arguments;
 mod bounded;
 mod by_pattern;
 mod date_bin;
@@ -7,6 +9,11 @@ mod date_format;
 mod date_trunc;
 mod datetime_pattern;
 mod datetime_text;
+mod initcap;
+mod log;
+mod regexp_like;
+mod regexp_replace;
+mod substr;
 mod to_date;
 mod to_timestamp;
 mod to_unixtime;
@@ -45,11 +52,18 @@ pub(crate) fn reading_cast(target: &DataType, is_try: bool) -> Option<ScalarUDF>
 pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = datafusion_functions::all_default_functions();
     functions.retain(|f| !WITHOUT_MEANING.contains(&f.name()));
-    let functions = functions.into_iter().map(bounded::bounded);
+    let functions = functions.into_iter().map(bounded::bounded).map(adjusted::adjusted);
     let own = [
         ScalarUDF::from(date_format::DateFormat::new()),
         ScalarUDF::from(date_trunc::DateTrunc::new()),
         ScalarUDF::from(date_bin::DateBin::new()),
+        ScalarUDF::from(initcap::Initcap::new()),
+        ScalarUDF::from(log::Log::new()),
+        ScalarUDF::from(regexp_like::RegexpLike::new()),
+        ScalarUDF::from(regexp_replace::RegexpReplace::new()),
+        ScalarUDF::from(substr::Substr::within()),
+        ScalarUDF::from(substr::Substr::left()),
+        ScalarUDF::from(substr::Substr::right()),
         ScalarUDF::from(to_date::ToDate::failing()),
         ScalarUDF::from(to_date::ToDate::trying()),
         ScalarUDF::from(to_unixtime::ToUnixtime::new()),

@@ -22,7 +22,7 @@ use super::checked::{checked, is_arithmetic};
 use super::context::CONTEXT;
 use super::message::{describe, no_such_column, no_such_column_in, type_name, unknown_column, with_article};
 use super::mistyped::{is_senseless, mistyped};
-use super::{ExprError, ScalarExpr, fields, floats, hints, nulls, parse, quotes, signs, texts, unite};
+use super::{ExprError, ScalarExpr, fields, floats, hints, nulls, parse, patterns, quotes, signs, texts, unite};
 use crate::quote::quoted;
 use crate::types::normalized;
 
@@ -77,6 +77,7 @@ impl Binder {
             .and_then(|united| floats::normal(united, &self.df_schema))
             .and_then(|united| self.simplifier.coerce(united, &self.df_schema))
             .and_then(|coerced| texts::read(coerced, &self.df_schema))
+            .and_then(|coerced| patterns::matched(coerced, &self.df_schema))
             .and_then(|coerced| self.folded(coerced))
             .and_then(|folded| self.simplifier.simplify(folded))
             .map_err(|e| self.error_in(&expr, &e))

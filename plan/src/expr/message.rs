@@ -145,6 +145,8 @@ fn of_a_value(text: &str) -> Option<String> {
         ));
     }
     if let Some((_, fault)) = text.split_once("regex parse error: ").and_then(|(_, rest)| rest.rsplit_once("error: ")) {
+        // Arrow adds a line of its own.
+        let fault = fault.split(" ~~").next().unwrap_or_default();
         return Some(format!("the regular expression has a fault: {fault}"));
     }
     if text.contains("non UTF-8") || text.contains("nvalid UTF-8") || text.contains("nvalid utf-8") {

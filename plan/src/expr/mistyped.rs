@@ -16,7 +16,7 @@ use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use super::message::{type_name, with_article};
 use super::operands;
 use super::signature::forms;
-use super::unite::{UNITING, unites_unlike};
+use super::unite::{UNITING, are_nested_alike, unites_unlike};
 use crate::functions::refused_pattern;
 use crate::quote::quoted;
 
@@ -78,7 +78,7 @@ pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DF
     meaningless
         || unit_is_unknown(expr, schema)
         || unites_unlike(expr, schema)
-        || casts_a_string(expr, simplifier, schema)
+        || casts_unasked(expr, simplifier, schema)
 }
 
 /// Whether a number would be taken for days since 1970: `day > 20240131` is false for every day.
@@ -118,23 +118,30 @@ fn case_conditions(case: &Case) -> impl Iterator<Item = &Expr> {
     case.when_then_expr.iter().filter(|_| case.expr.is_none()).map(|(when, _)| when.as_ref())
 }
 
-/// Whether the planner would cast a string operand to another type. A literal is cast at once, and refused if that
-/// fails; a column would be cast row by row, and the first value that can't be cast would end the pipeline. Users who
-/// mean that write the cast.
-fn casts_a_string(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> bool {
-    let is_string = |e: &Expr| e.get_type(schema).is_ok_and(|t| t.is_string());
+/// Whether the planner would cast an operand that only the user may cast.
+///
+/// A string that is cast to another type: a literal is cast at once, and refused if that fails; a column would be cast
+/// row by row, and the first value that can't be cast would end the pipeline. An array or a struct that is cast to a
+/// text, or to one of unlike items: it has no text that Spark and others would agree about.
+fn casts_unasked(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> bool {
+    if cast_of(expr).is_some() {
+        return false;
+    }
     let written = operands(expr);
-    if cast_of(expr).is_some() || !written.iter().any(|e| is_string(e) && !matches!(e, Expr::Literal(..))) {
+    let is_such = |e: &Expr| {
+        e.get_type(schema).is_ok_and(|t| t.is_nested() || t.is_string() && !matches!(e, Expr::Literal(..)))
+    };
+    if !written.iter().any(|e| is_such(e)) {
         return false;
     }
     let Ok((alone, types)) = alone(expr, schema) else { return false };
     let Ok(coerced) = simplifier.coerce(alone, &types) else { return false };
-    // Every string can be read as binary, so a cast to binary is harmless.
-    let is_text = |e: &Expr| e.get_type(&types).is_ok_and(|t| t.is_string() || t.is_binary());
     let is_cast = |(before, after): (&&Expr, &&Expr)| {
-        is_string(before) && !matches!(before, Expr::Literal(..)) && !is_text(after)
+        let (Ok(from), Ok(to)) = (before.get_type(schema), after.get_type(&types)) else { return false };
+        // Every string can be read as binary, so a cast to binary is harmless.
+        if from.is_string() { !(to.is_string() || to.is_binary()) } else { !are_nested_alike(&from, &to) }
     };
-    written.iter().zip(&operands(&coerced)).any(is_cast)
+    written.iter().zip(&operands(&coerced)).filter(|(before, _)| is_such(before)).any(is_cast)
 }
 
 /// The expression with columns of the same types in place of its operands. The operands were checked by themselves

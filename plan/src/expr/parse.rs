@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use datafusion_sql::sqlparser::ast::{
     AccessExpr, CastKind, DataType, DuplicateTreatment, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, UnaryOperator, Value, Visit,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Subscript, UnaryOperator, Value, Visit,
     VisitMut, Visitor, VisitorMut,
 };
 use datafusion_sql::sqlparser::parser::{Parser, ParserError};
@@ -389,9 +389,35 @@ impl VisitorMut for Rewriter {
                 let from = substring_from.take().unwrap_or_else(one);
                 *expr = call("substr", [Some(text.clone()), Some(from), substring_for.take()]);
             }
+            // As in Spark, a field is named as its column, or `col1`, `col2`, … by its place. The planner would name it
+            // `c0`, `c1`, ….
+            Expr::Struct { values, .. } => {
+                for (i, value) in values.iter_mut().enumerate().filter(|(_, value)| !matches!(value, Expr::Named { .. })) {
+                    let name = column_of(value).unwrap_or_else(|| format!("col{}", i + 1));
+                    let unnamed = std::mem::replace(value, Expr::value(Value::Null));
+                    *value = Expr::Named { expr: Box::new(unnamed), name: Ident::new(name) };
+                }
+            }
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// The name of the column or field that the expression is.
+fn column_of(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Nested(inner) => column_of(inner),
+        Expr::Identifier(name) => Some(name.value.clone()),
+        Expr::CompoundIdentifier(names) => names.last().map(|name| name.value.clone()),
+        Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last()? {
+            AccessExpr::Dot(Expr::Identifier(name)) => Some(name.value.clone()),
+            AccessExpr::Dot(Expr::Value(name)) | AccessExpr::Subscript(Subscript::Index { index: Expr::Value(name) }) => {
+                name.value.clone().into_string()
+            }
+            _ => None,
+        },
+        _ => None,
     }
 }
 

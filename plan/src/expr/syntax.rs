@@ -46,6 +46,12 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
         Expr::Like { any: true, .. } | Expr::ILike { any: true, .. } => {
             format!("{}: `like any` is not supported; write one `like` for each pattern, joined by `or`", quoted(expr))
         }
+        // The planner would take its pattern, which is like that of a `like`, for a regular expression.
+        Expr::SimilarTo { negated, expr, .. } => {
+            let not = if *negated { "not " } else { "" };
+            format!("`similar to` is not supported: write {} with a regular expression, or `like`",
+                    quoted(format_args!("{not}regexp_like({expr}, …)")))
+        }
         Expr::Identifier(_)
         | Expr::CompoundIdentifier(_)
         | Expr::IsFalse(_)
@@ -62,7 +68,6 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
         | Expr::Between { .. }
         | Expr::Like { .. }
         | Expr::ILike { .. }
-        | Expr::SimilarTo { .. }
         | Expr::Cast { .. }
         | Expr::Extract { .. }
         | Expr::Ceil { .. }

@@ -8,8 +8,10 @@ mod hostile;
 mod nulls;
 mod patterns;
 mod refused;
+mod regexes;
 mod registry;
 mod slips;
+mod spark_values;
 
 use std::sync::Arc;
 

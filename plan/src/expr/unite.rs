@@ -9,8 +9,10 @@
 use arrow::datatypes::DataType;
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, Result, ScalarValue};
+use datafusion_expr::planner::ContextProvider;
 use datafusion_expr::{Case, Cast, Expr, ExprSchemable};
 
+use super::context::CONTEXT;
 use super::operands::is_interval;
 use crate::types::timestamp_type;
 
@@ -50,7 +52,13 @@ pub(super) fn values_united(expr: Expr, schema: &DFSchema) -> Result<Expr> {
                 return Ok(Transformed::yes(Expr::Case(case)));
             }
             Expr::ScalarFunction(f) if UNITING.contains(&f.func.name()) => {
-                unite_values(f.args.iter_mut().collect(), schema)
+                // `nvl` knows no decimals, times and arrays, and would make doubles of decimals.
+                let coalesce = CONTEXT.get_function_meta("coalesce").filter(|_| f.func.name() == "nvl" && f.args.len() == 2);
+                let is_nvl = coalesce.is_some();
+                if let Some(coalesce) = coalesce {
+                    f.func = coalesce;
+                }
+                unite_values(f.args.iter_mut().collect(), schema) || is_nvl
             }
             Expr::Case(case) => {
                 let results_changed = unite_values(results(case), schema);
@@ -107,7 +115,9 @@ fn are_alike(values: &[&Expr], schema: &DFSchema) -> bool {
         // The functions that read times say themselves what is wrong with a text.
         _ => true,
     };
-    kinds.all(|other| other == kind) && texts.into_iter().all(is_readable)
+    kinds.all(|other| other == kind)
+        && texts.into_iter().all(is_readable)
+        && types.iter().skip(1).zip(&types).all(|(one, other)| kind != Kind::Nested || are_nested_alike(one, other))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -133,6 +143,24 @@ impl Kind {
             found if found.is_string() || found.is_binary() => Self::Text,
             _ => Self::Nested,
         })
+    }
+}
+
+/// Whether two types are nested alike: what stands in the same place of both is of one kind.
+pub(super) fn are_nested_alike(one: &DataType, other: &DataType) -> bool {
+    match (one, other) {
+        (DataType::List(one), DataType::List(other)) => are_nested_alike(one.data_type(), other.data_type()),
+        (DataType::Struct(one), DataType::Struct(other)) => {
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(one, other)| {
+                    one.name() == other.name() && are_nested_alike(one.data_type(), other.data_type())
+                })
+        }
+        _ => match (Kind::of(one), Kind::of(other)) {
+            (Some(Kind::Nested), Some(Kind::Nested)) => one == other,
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        },
     }
 }
 

@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::compute::cast;
 use arrow::compute::kernels::length::length;
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
 use datafusion_common::{Result, ScalarValue, exec_err};
 use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature};
-use regex::Regex;
 
+use super::arguments::{Texts, rows};
 use super::{CALL_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// The most pairs of bytes that `levenshtein` compares for one row: two texts of 10,000 bytes, in about a tenth of a
@@ -30,7 +30,6 @@ pub(super) fn bounded(function: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
         "concat" | "overlay" => Growth::Join,
         "concat_ws" => Growth::JoinWith,
         "encode" => Growth::Encode,
-        "regexp_replace" => Growth::ReplaceMatches,
         "levenshtein" => Growth::Compare,
         _ => return function,
     };
@@ -51,14 +50,12 @@ enum Growth {
     Pad,
     /// Arguments: (text, from, to).
     Replace,
-    /// Arguments: texts, and numbers that do not matter.
+    /// Arguments: texts, and numbers that do not matter. The result is null where one is.
     Join,
     /// Arguments: (separator, text, …).
     JoinWith,
     /// Arguments: (bytes, name of an encoding that makes at most two of each).
     Encode,
-    /// Arguments: (text, pattern, replacement, flags).
-    ReplaceMatches,
     /// Arguments: (text, text). The time grows, and not the result.
     Compare,
 }
@@ -124,7 +121,9 @@ impl Bounded {
             }
             (Growth::Join, texts) => {
                 let lengths = lengths(texts)?;
-                Box::new(move |row| Some(joined(&lengths, row)))
+                Box::new(move |row| lengths.iter().map(|length| length.at(row)).try_fold(0_u64, |all, length| {
+                    Some(all.saturating_add(length?))
+                }))
             }
             (Growth::JoinWith, [separator, texts @ ..]) => {
                 let (separator, lengths) = (Numbers::lengths(separator)?, lengths(texts)?);
@@ -136,14 +135,6 @@ impl Bounded {
             (Growth::Encode, [bytes, ..]) => {
                 let bytes = Numbers::lengths(bytes)?;
                 Box::new(move |row| Some(bytes.at(row)?.saturating_mul(2)))
-            }
-            (Growth::ReplaceMatches, [text, pattern, replacement, flags @ ..]) => {
-                let (text, pattern, replacement) = (Texts::of(text)?, Texts::of(pattern)?, Texts::of(replacement)?);
-                let flags = flags.first().map(Texts::of).transpose()?;
-                Box::new(move |row| {
-                    let flags = flags.as_ref().and_then(|flags| flags.at(row)).unwrap_or_default();
-                    matches_replaced(text.at(row)?, pattern.at(row)?, replacement.at(row)?, flags)
-                })
             }
             (Growth::Compare, [one, other]) => return self.refuse_long_comparison(one, other, args.number_rows),
             // Wrong arguments: the function itself reports them.
@@ -200,33 +191,6 @@ fn joined(lengths: &[Numbers], row: usize) -> u64 {
     lengths.iter().filter_map(|length| length.at(row)).fold(0, u64::saturating_add)
 }
 
-/// The length of `regexp_replace(…)` in bytes; `None` if it can't be too long, or if the function reports an error. The
-/// matches are looked at only when needed, and not beyond the longest value.
-fn matches_replaced(text: &str, pattern: &str, replacement: &str, flags: &str) -> Option<u64> {
-    let is_global = flags.contains('g');
-    let matches_max = if is_global { text.len() + 1 } else { 1 };
-    // Matches do not overlap, so a reference to a group makes at most the whole text over all matches.
-    let references_max = 1 + replacement.matches(['$', '\\']).count();
-    let most = matches_max.saturating_mul(replacement.len()).saturating_add(references_max.saturating_mul(text.len()));
-    if most <= VALUE_BYTES_MAX {
-        return None;
-    }
-    let flags = flags.replace('g', "");
-    let pattern = if flags.is_empty() { Regex::new(pattern) } else { Regex::new(&format!("(?{flags}){pattern}")) };
-    let (pattern, groups) = (pattern.ok()?, Regex::new(r"\\{1,2}(\d+)").ok()?);
-    let replacement = groups.replace_all(replacement, "$${$1}");
-    let (mut bytes, mut replaced) = (text.len(), String::new());
-    for found in pattern.captures_iter(text).take(matches_max) {
-        replaced.clear();
-        found.expand(&replacement, &mut replaced);
-        bytes = (bytes + replaced.len()).saturating_sub(found.get_match().len());
-        if bytes > 2 * VALUE_BYTES_MAX {
-            break;
-        }
-    }
-    Some(bytes as u64)
-}
-
 /// The length of `replace(text, from, to)` in bytes; `None` if it can't be too long. The occurrences are counted only
 /// when needed.
 fn replaced(text: &str, from: &str, to: &str) -> Option<u64> {
@@ -260,30 +224,5 @@ impl Numbers {
     fn at(&self, row: usize) -> Option<u64> {
         let row = if self.is_one { 0 } else { row };
         if self.values.is_null(row) { None } else { u64::try_from(self.values.value(row)).ok() }
-    }
-}
-
-struct Texts {
-    values: StringArray,
-    is_one: bool,
-}
-
-impl Texts {
-    fn of(value: &ColumnarValue) -> Result<Self> {
-        let values = cast(&rows(value)?, &DataType::Utf8)?.as_string::<i32>().clone();
-        Ok(Self { values, is_one: matches!(value, ColumnarValue::Scalar(_)) })
-    }
-
-    fn at(&self, row: usize) -> Option<&str> {
-        let row = if self.is_one { 0 } else { row };
-        if self.values.is_null(row) { None } else { Some(self.values.value(row)) }
-    }
-}
-
-/// The values: one row for a constant, all rows otherwise.
-fn rows(value: &ColumnarValue) -> Result<ArrayRef> {
-    match value {
-        ColumnarValue::Scalar(scalar) => scalar.to_array(),
-        ColumnarValue::Array(array) => Ok(Arc::clone(array)),
     }
 }

@@ -1,0 +1,229 @@
+//! `regexp_replace(text, pattern, replacement[, flags])`, which replaces all matches, as in Spark. DataFusion's function
+//! of this name replaces the first match, unless its flags have a `g`.
+//!
+//! A replacement names groups as in Java, `$1` and `${name}`, and as in POSIX, `\1`. The size of the result is checked
+//! while it is made, since running out of memory ends the process.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringBuilder};
+use arrow::datatypes::DataType;
+use datafusion_common::{Result, exec_err};
+use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature};
+use regex::{Captures, Regex};
+
+use super::arguments::{Texts, result, rows_to_compute};
+use super::regexp_like::compiled;
+use super::{CALL_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::quote::quoted;
+
+const NAME: &str = "regexp_replace";
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct RegexpReplace {
+    signature: Signature,
+}
+
+impl RegexpReplace {
+    pub fn new() -> Self {
+        Self { signature: datafusion_functions::regex::regexp_replace().signature().clone() }
+    }
+}
+
+impl ScalarUDFImpl for RegexpReplace {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [text, pattern, replacement, flags @ ..] = &args.args[..] else {
+            return exec_err!("{NAME} takes a text, a pattern and a replacement");
+        };
+        let (texts, patterns, replacements) = (Texts::of(text)?, Texts::of(pattern)?, Texts::of(replacement)?);
+        let flags = flags.first().map(Texts::of).transpose()?;
+        let flags_of = |row: usize| flags.as_ref().map_or(Some(""), |flags| flags.at(row));
+        // The last rule is kept: it usually stays the same from row to row.
+        let mut last: Option<Rule> = None;
+        let named = |row: usize| Some([patterns.at(row)?, replacements.at(row)?, flags_of(row)?]);
+        if patterns.is_constant() && replacements.is_constant() && flags.as_ref().is_none_or(Texts::is_constant) {
+            // A wrong constant fails without a row too.
+            last = named(0).map(Rule::of).transpose()?;
+        }
+        let rows = rows_to_compute(&args);
+        let (mut values, mut value, mut bytes) = (StringBuilder::new(), String::new(), 0_u64);
+        for row in 0..rows {
+            let (Some(text), Some(named)) = (texts.at(row), named(row)) else {
+                values.append_null();
+                continue;
+            };
+            let rule = match last.take() {
+                Some(rule) if rule.named == named => rule,
+                _ => Rule::of(named)?,
+            };
+            rule.apply(text, &mut value)?;
+            bytes += value.len() as u64;
+            if bytes > CALL_BYTES_MAX && rows > 1 {
+                return exec_err!("`{NAME}` would make more than {CALL_BYTES_MAX} bytes of {rows} rows at once");
+            }
+            values.append_value(&value);
+            last = Some(rule);
+        }
+        let values: ArrayRef = Arc::new(values.finish());
+        result(&args, &values)
+    }
+}
+
+/// A compiled pattern with its replacement.
+struct Rule<'t> {
+    /// The pattern, the replacement and the flags.
+    named: [&'t str; 3],
+    pattern: Regex,
+    replacement: Vec<Piece>,
+}
+
+enum Piece {
+    Text(String),
+    Group(usize),
+}
+
+impl<'t> Rule<'t> {
+    fn of(named: [&'t str; 3]) -> Result<Self> {
+        let [pattern, replacement, flags] = named;
+        // `g` asks for all matches, which are replaced anyway.
+        let pattern = compiled(pattern, &flags.replace('g', ""))?;
+        let replacement = pieces(replacement, &pattern)?;
+        Ok(Self { named, pattern, replacement })
+    }
+
+    /// Writes the text with all matches replaced into `value`.
+    fn apply(&self, text: &str, value: &mut String) -> Result<()> {
+        value.clear();
+        let (mut end, mut from) = (0, Some(0));
+        while let Some(found) = from.and_then(|from| self.pattern.captures_at(text, from)) {
+            let whole = found.get_match();
+            push(value, text.get(end..whole.start()).unwrap_or_default())?;
+            for piece in &self.replacement {
+                push(value, piece.of(&found))?;
+            }
+            end = whole.end();
+            // As in Java, an empty match may follow another match directly, but not an empty one.
+            let behind = || text.get(end..).and_then(|rest| rest.chars().next()).map(|next| end + next.len_utf8());
+            from = if whole.is_empty() { behind() } else { Some(end) };
+        }
+        push(value, text.get(end..).unwrap_or_default())
+    }
+}
+
+impl Piece {
+    fn of<'v>(&'v self, found: &'v Captures<'_>) -> &'v str {
+        match self {
+            Self::Text(text) => text,
+            Self::Group(group) => found.get(*group).map_or("", |group| group.as_str()),
+        }
+    }
+}
+
+fn push(value: &mut String, piece: &str) -> Result<()> {
+    let bytes = value.len() + piece.len();
+    if bytes > VALUE_BYTES_MAX {
+        return exec_err!(
+            "`{NAME}` would make a value of {bytes} bytes or more, and a value that is computed has at most \
+             {VALUE_BYTES_MAX} bytes"
+        );
+    }
+    value.push_str(piece);
+    Ok(())
+}
+
+/// The texts and groups of a replacement. As in Java, a group's number has as many digits as there are groups for, and a
+/// backslash takes the meaning from the sign behind it.
+fn pieces(replacement: &str, pattern: &Regex) -> Result<Vec<Piece>> {
+    let (mut pieces, mut text, mut rest) = (Vec::new(), String::new(), replacement);
+    while let Some(sign) = rest.chars().next() {
+        rest = rest.get(sign.len_utf8()..).unwrap_or_default();
+        let starts_with = |rest: &str, wanted: fn(char) -> bool| rest.starts_with(wanted);
+        let is_digit = |rest: &str| starts_with(rest, |c| c.is_ascii_digit());
+        let group = match sign {
+            '\\' if is_digit(rest) => Some(number(&mut rest, pattern)?),
+            // Two backslashes before a digit are one, for those who write it twice.
+            '\\' if rest.strip_prefix('\\').is_some_and(is_digit) => {
+                rest = rest.get(1..).unwrap_or_default();
+                Some(number(&mut rest, pattern)?)
+            }
+            '$' if is_digit(rest) => Some(number(&mut rest, pattern)?),
+            '$' if rest.starts_with('{') => Some(name(&mut rest, pattern)?),
+            '$' if starts_with(rest, |c| c.is_alphabetic() || c == '_') => {
+                return exec_err!(
+                    "{} is no group in a replacement: write `${{…}}` for a group with a name, and `\\$` for the sign",
+                    quoted(format_args!("${}", rest.chars().take_while(|c| c.is_alphanumeric()).collect::<String>()))
+                );
+            }
+            '\\' => {
+                let Some(literal) = rest.chars().next() else {
+                    return exec_err!("the replacement ends with a backslash: write two for the sign itself");
+                };
+                text.push(literal);
+                rest = rest.get(literal.len_utf8()..).unwrap_or_default();
+                None
+            }
+            '$' => {
+                text.push('$');
+                rest = rest.strip_prefix('$').unwrap_or(rest);
+                None
+            }
+            sign => {
+                text.push(sign);
+                None
+            }
+        };
+        if let Some(group) = group {
+            pieces.push(Piece::Text(std::mem::take(&mut text)));
+            pieces.push(Piece::Group(group));
+        }
+    }
+    pieces.push(Piece::Text(text));
+    Ok(pieces)
+}
+
+/// The number at the beginning of `rest`, which is left behind it.
+fn number(rest: &mut &str, pattern: &Regex) -> Result<usize> {
+    let mut group = None;
+    while let Some(digit) = rest.chars().next().and_then(|c| c.to_digit(10)) {
+        let longer = group.unwrap_or(0) * 10 + digit as usize;
+        if longer >= pattern.captures_len() {
+            break;
+        }
+        group = Some(longer);
+        *rest = rest.get(1..).unwrap_or_default();
+    }
+    match group {
+        Some(group) => Ok(group),
+        None => exec_err!(
+            "the replacement names group {}, and the pattern has {}",
+            rest.chars().next().unwrap_or_default(),
+            pattern.captures_len() - 1
+        ),
+    }
+}
+
+/// The group whose name stands in braces at the beginning of `rest`, which is left behind it.
+fn name(rest: &mut &str, pattern: &Regex) -> Result<usize> {
+    let Some((name, behind)) = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
+        return exec_err!("the replacement has a `${{` without a `}}`: write `\\$` for the sign");
+    };
+    *rest = behind;
+    let named = pattern.capture_names().position(|group| group == Some(name));
+    let numbered = name.parse().ok().filter(|group| *group < pattern.captures_len());
+    match named.or(numbered) {
+        Some(group) => Ok(group),
+        None => exec_err!("the replacement names the group {}, which the pattern does not have", quoted(name)),
+    }
+}
