@@ -12,6 +12,7 @@
 //! function is an error of the rows that it was called with.
 
 mod bind;
+mod built;
 mod calls;
 mod canonical;
 mod checked;
@@ -56,8 +57,8 @@ use crate::quote::quoted;
 
 pub(crate) use bind::{Binder, refuse_aggregates};
 pub(crate) use canonical::{canonical, stored_type};
-pub(crate) use message::no_such_column;
 pub use message::type_name;
+pub(crate) use message::{no_such_column, with_article};
 pub(crate) use stack::with_room;
 pub use weight::weight;
 

@@ -11,6 +11,7 @@ mod datetime_pattern;
 mod datetime_text;
 mod initcap;
 mod log;
+mod regexp_extract;
 mod regexp_like;
 mod regexp_replace;
 mod substr;
@@ -59,6 +60,7 @@ pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::from(date_bin::DateBin::new()),
         ScalarUDF::from(initcap::Initcap::new()),
         ScalarUDF::from(log::Log::new()),
+        ScalarUDF::from(regexp_extract::RegexpExtract::new()),
         ScalarUDF::from(regexp_like::RegexpLike::new()),
         ScalarUDF::from(regexp_replace::RegexpReplace::new()),
         ScalarUDF::from(substr::Substr::within()),

@@ -11,7 +11,8 @@ use datafusion_physical_expr::aggregate::AggregateExprBuilder;
 use super::Call;
 use super::accumulators::Kind;
 use super::keys::reads;
-use crate::expr::{Binder, ExprError, ScalarExpr, canonical, refuse_aggregates, type_name};
+use crate::expr::{Binder, ExprError, ScalarExpr, canonical, refuse_aggregates, type_name, with_article};
+use crate::quote::quoted;
 use crate::types::EVENT_TIME;
 
 pub(super) struct Calls {
@@ -111,12 +112,13 @@ impl Calls {
         let mut stored = aggregate.clone();
         stored.params.filter = None;
         for arg in &mut stored.params.args {
+            let written = canonical(arg);
             *arg = match self.binder.simplify(std::mem::take(arg))? {
                 // `count(*)` may count any column that is never null, and a column of the input needs no new array.
                 Expr::Literal(value, _) if name == "count" && !value.is_null() => self.never_null(value),
                 other => self.binder.stored(other)?,
             };
-            check_type(name, arg, &self.binder.type_of(arg)?)?;
+            check_type(name, &written, &self.binder.type_of(arg)?)?;
         }
         if stored.params.args.len() != 1 {
             return Err(ExprError(format!(
@@ -176,7 +178,7 @@ impl Calls {
     }
 }
 
-fn check_type(function: &str, arg: &Expr, found: &DataType) -> Result<(), ExprError> {
+fn check_type(function: &str, arg: &str, found: &DataType) -> Result<(), ExprError> {
     let (wanted, fits) = match function {
         "sum" | "avg" => ("numbers", found.is_numeric()),
         "min" | "max" => ("numbers, strings, dates, timestamps and booleans", !found.is_nested()),
@@ -185,7 +187,8 @@ fn check_type(function: &str, arg: &Expr, found: &DataType) -> Result<(), ExprEr
     if fits {
         Ok(())
     } else {
-        Err(ExprError(format!("`{function}` takes {wanted}, and `{arg}` is a {}", type_name(found))))
+        let found = with_article(&type_name(found));
+        Err(ExprError(format!("`{function}` takes {wanted}, and {} is {found}", quoted(arg))))
     }
 }
 

@@ -189,7 +189,8 @@ fn a_column_must_be_grouped_or_aggregated() {
 fn what_aggregates_cannot_do_is_refused() {
     assert_eq!(
         refused_expr("count(distinct city)"),
-        "`count(DISTINCT city)`: DISTINCT in `count` is not supported yet"
+        "`count(DISTINCT city)`: an aggregate of distinct values takes two steps: the first has `city` and the group \
+         columns in its `groupBy`, the second has the same window and writes `count(city)`"
     );
     assert!(
         refused_expr("sum(price order by price)").ends_with("a clause such as ORDER BY in `sum` is not supported yet")
@@ -217,6 +218,7 @@ fn what_aggregates_cannot_do_is_refused() {
     assert!(refused_expr("sum(price) > now()").contains("another result when an epoch is run again"));
     assert_eq!(refused_expr("sum(city)"), "`sum` takes numbers, and `city` is a string");
     assert_eq!(refused_expr("avg(paid)"), "`avg` takes numbers, and `paid` is a boolean");
+    assert_eq!(refused_expr("sum(price > 2)"), "`sum` takes numbers, and `(price > 2)` is a boolean");
     assert_eq!(refused_expr("sum(day)"), "`sum` takes numbers, and `day` is a date");
     assert_eq!(refused_expr("sum(price, price)"), "`sum(price, price)` has 2 arguments, and `sum` takes one");
     assert!(refused_expr("min(null)").starts_with("this is always null"));

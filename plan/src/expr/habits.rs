@@ -1,6 +1,7 @@
 //! What to write instead of functions and operators that other SQL dialects have and this one lacks. Suggesting a name
 //! that is spelled similarly (`md5`, `min`) does not help: the user did not mistype.
 
+use super::built;
 use super::context::CONTEXT;
 use crate::quote::quoted;
 
@@ -16,11 +17,23 @@ pub(super) struct Habit {
 pub(super) enum Advice {
     /// The equivalent expression here. `$1` is the first argument.
     Write(&'static str),
+    /// Equivalent expressions, each with the arguments that it is for.
+    Each(&'static [(&'static str, &'static str)]),
+    /// The equivalent expression for some arguments, and a sentence for the others.
+    Built(fn(&[&str]) -> Option<String>, &'static str),
     /// There is no equivalent: a sentence that says what to do.
     Lacking(&'static str),
 }
 
-use Advice::{Lacking, Write};
+/// What to write in place of a call.
+pub(super) enum Instead {
+    /// An expression of the call's own arguments.
+    Write(String),
+    /// A sentence.
+    Say(String),
+}
+
+use Advice::{Built, Each, Lacking, Write};
 
 const ARRAYS: &str =
     "arrays and maps can't be looked into by an expression yet: flatten them where the records are produced";
@@ -35,9 +48,15 @@ const A_NAME: &str = "write the name of the column alone, as in `city`";
 const CAST: &str = "cast($1 as $2)";
 const PLAIN: &str = "it is not supported yet: compute it where the records are produced";
 const OVER: &str = "it needs other rows, and an expression sees one: use an aggregate step";
-const WINDOWS: &str = "windows are a part of a step: write `aggregate: {window: {tumbling: {size: 5m}}}`";
+const WINDOWS: &str = "windows are a part of a step: write `aggregate: {window: {tumbling: {size: …}}}`";
 const ROWS: &str = "it gives several rows for one, which is a step's work and is not supported yet";
 const CLOCK: &str = "its result would differ when an epoch is run again: write `_event_time` or a column";
+const DIGITS: &str = "write a cast to a decimal of the digits that there are, as in `cast(… as decimal(10,2))`";
+const FORMATS: &str = "join the parts by `concat(…)` or `||`, and pad numbers by `lpad(…, 5, '0')`";
+const HALF_EVEN: &str = "there is no rounding half to even: write `round(…)`, which rounds half away from zero";
+const WHOLE: &str = "whole numbers";
+const AN_INTERVAL: &str = "add an interval that is written out, as in `ts + interval '2 months'`";
+const A_DIFFERENCE: &str = "write the difference of `to_unixtime(…)` of both times, which is in seconds";
 const OFFSETS: &str = "write the record's own coordinates as columns, which `metadataColumns` of the source gives";
 
 const fn habit(name: &'static str, args: &'static [&'static str], advice: Advice) -> Habit {
@@ -71,7 +90,7 @@ pub(super) const HABITS: &[Habit] = &[
     habit("cast", &["city", "int"], Write(CAST)),
     habit("convert", &["city", "int"], Write(CAST)),
     habit("date", &["ts"], Write("cast($1 as date)")),
-    habit("decimal", &["price"], Write("cast($1 as decimal(38,2))")),
+    habit("decimal", &["price"], Write("cast($1 as decimal(10,0))")),
     habit("double", &["city"], Write("cast($1 as double)")),
     habit("float", &["city"], Write("cast($1 as float)")),
     habit("int", &["city"], Write("cast($1 as int)")),
@@ -81,36 +100,41 @@ pub(super) const HABITS: &[Habit] = &[
     habit("str", &["seats"], Write("cast($1 as string)")),
     habit("string", &["seats"], Write("cast($1 as string)")),
     habit("timestamp", &["city"], Write("cast($1 as timestamp)")),
-    habit("to_number", &["city"], Write("cast($1 as decimal(38,2))")),
-    habit("try_to_number", &["city"], Write("try_cast($1 as decimal(38,2))")),
+    habit("to_number", &["city", "'999.99'"], Lacking(DIGITS)),
+    habit("try_to_number", &["city", "'999.99'"], Lacking(DIGITS)),
     habit("to_string", &["seats"], Write("cast($1 as string)")),
     habit("to_varchar", &["seats"], Write("cast($1 as string)")),
-    habit("typeof", &["city"], Write("arrow_typeof($1)")),
+    habit("typeof", &["city"], Lacking("`weir validate` prints the type of each column")),
     // Text.
-    habit("base64", &["cast(city as binary)"], Write("encode($1, 'base64')")),
+    habit("base64", &["cast(city as binary)"], Write("encode($1, 'base64pad')")),
     habit("char", &["seats"], Write("chr($1)")),
-    habit("charindex", &["'r'", "city"], Write("strpos($2, $1)")),
-    habit("elt", &["1", "city"], Write("case $1 when 1 then $2 end")),
+    habit("charindex", &["'r'", "city"], Built(built::locate, "write `strpos(…, …)`, which takes the text first")),
+    habit("elt", &["2", "city", "'x'"], Built(built::elt, "write a `case`, with a `when` for each place")),
     habit("endswith", &["city", "'s'"], Write("ends_with($1, $2)")),
-    habit("format_number", &["price", "2"], Write("cast(round($1, $2) as string)")),
-    habit("format_string", &["'%s!'", "city"], Write("concat($2, '!')")),
-    habit("hex", &["city"], Write("upper(encode($1, 'hex'))")),
+    habit("format_number", &["price", "2"], Lacking("there are no separators of thousands: write `cast(cast(… as \
+                                                     decimal(38,2)) as string)` for the digits without them")),
+    habit("format_string", &["'%s!'", "city"], Lacking(FORMATS)),
+    habit("hex", &["city"], Each(&[
+        ("upper(encode($1, 'hex'))", "the bytes of a text"),
+        ("upper(to_hex(cast($1 as bigint)))", "a whole number"),
+    ])),
     habit("lcase", &["city"], Write("lower($1)")),
     habit("len", &["city"], Write("length($1)")),
-    habit("locate", &["'r'", "city"], Write("strpos($2, $1)")),
+    habit("locate", &["'r'", "city", "2"], Built(built::locate, "write `strpos(…, …)`, which takes the text first")),
     habit("mid", &["city", "2", "3"], Write("substr($1, $2, $3)")),
-    habit("printf", &["'%s!'", "city"], Write("concat($2, '!')")),
+    habit("printf", &["'%s!'", "city"], Lacking(FORMATS)),
     habit("regexp", &["city", "'^P'"], Write("regexp_like($1, $2)")),
-    habit("regexp_extract", &["city", "'(P)'", "1"], Write("regexp_replace($1, '.*(P).*', '\\1')")),
     habit("regexp_extract_all", &["city", "'P'"], Lacking(ARRAYS)),
-    habit("regexp_substr", &["city", "'P'"], Write("regexp_replace($1, '.*(P).*', '\\1')")),
+    habit("regexp_substr", &["city", "'P'"], Write("nullif(regexp_extract($1, $2, 0), '')")),
     habit("rlike", &["city", "'^P'"], Write("regexp_like($1, $2)")),
     habit("sentences", &["city"], Lacking(ARRAYS)),
     habit("soundex", &["city"], Lacking(PLAIN)),
     habit("ilike", &["city", "'p%'"], Write("$1 ilike $2")),
     habit("like", &["city", "'P%'"], Write("$1 like $2")),
     habit("space", &["seats"], Write("repeat(' ', $1)")),
-    habit("split", &["city", "'-'"], Write("split_part($1, $2, 1)")),
+    habit("split", &["city", "'-'"], Each(&[
+        ("split_part($1, $2, 1)", "the first part, by a separator that is no regular expression"),
+    ])),
     habit("split_index", &["city", "'-'", "0"], Write("split_part($1, $2, $3 + 1)")),
     habit("startswith", &["city", "'P'"], Write("starts_with($1, $2)")),
     habit("ucase", &["city"], Write("upper($1)")),
@@ -118,7 +142,8 @@ pub(super) const HABITS: &[Habit] = &[
     habit("unhex", &["city"], Write("decode($1, 'hex')")),
     habit("url_decode", &["city"], Lacking(PLAIN)),
     habit("url_encode", &["city"], Lacking(PLAIN)),
-    habit("parse_url", &["city", "'HOST'"], Write("regexp_replace($1, '^[a-z]+://([^/]+).*$', '\\1')")),
+    habit("parse_url", &["city", "'HOST'"], Lacking("write \
+        `regexp_extract(…, '^[a-z]+://([^/:?#]+)', 1)` for the host, and other patterns for other parts")),
     // Hashes.
     habit("crc32", &["city"], Lacking(HASHES)),
     habit("hash", &["city"], Lacking(HASHES)),
@@ -134,47 +159,47 @@ pub(super) const HABITS: &[Habit] = &[
     // Numbers.
     habit("bin", &["seats"], Lacking(PLAIN)),
     habit("bit_count", &["seats"], Lacking(PLAIN)),
-    habit("bround", &["price"], Lacking("there is no rounding half to even: write `round(…)`, which rounds half away \
-                                         from zero")),
+    habit("bround", &["price"], Lacking(HALF_EVEN)),
     habit("ceiling", &["price"], Write("ceil($1)")),
     habit("conv", &["city", "16", "10"], Lacking(PLAIN)),
-    habit("div", &["seats", "2"], Write("$1 / $2")),
+    habit("div", &["seats", "2"], Each(&[("$1 / $2", "whole numbers")])),
     habit("e", &[], Write("exp(1)")),
     habit("expm1", &["price"], Write("exp($1) - 1")),
     habit("hypot", &["price", "weight"], Write("sqrt($1 * $1 + $2 * $2)")),
     habit("log1p", &["price"], Write("ln(1 + $1)")),
     habit("mod", &["seats", "2"], Write("$1 % $2")),
     habit("negative", &["seats"], Write("-$1")),
-    habit("pmod", &["seats", "2"], Write("(($1 % $2) + $2) % $2")),
+    habit("pmod", &["seats", "2"], Write("case when $1 % $2 < 0 then ($1 % $2 + $2) % $2 else $1 % $2 end")),
     habit("positive", &["seats"], Write("$1")),
-    habit("rint", &["price"], Write("round($1)")),
+    habit("rint", &["price"], Lacking(HALF_EVEN)),
     habit("shiftleft", &["seats", "2"], Write("$1 << $2")),
     habit("shiftright", &["seats", "2"], Write("$1 >> $2")),
     habit("sign", &["price"], Write("signum($1)")),
     habit("truncate", &["price", "2"], Write("trunc($1, $2)")),
-    habit("try_add", &["seats", "1"], Write("try_cast(cast($1 as decimal(38,0)) + $2 as bigint)")),
-    habit("try_divide", &["price", "seats"], Write("$1 / nullif($2, 0)")),
-    habit("try_multiply", &["seats", "2"], Write("try_cast(cast($1 as decimal(19,0)) * $2 as bigint)")),
-    habit("try_subtract", &["seats", "1"], Write("try_cast(cast($1 as decimal(38,0)) - $2 as bigint)")),
+    habit("try_add", &["seats", "1"], Each(&[("try_cast(cast($1 as decimal(38,0)) + $2 as bigint)", WHOLE)])),
+    habit("try_divide", &["seats", "userId"], Each(&[
+        ("cast($1 as double) / nullif($2, 0)", "whole numbers and doubles"),
+        ("$1 / nullif($2, 0)", "decimals"),
+    ])),
+    habit("try_multiply", &["seats", "2"], Each(&[("try_cast(cast($1 as decimal(19,0)) * $2 as bigint)", WHOLE)])),
+    habit("try_subtract", &["seats", "1"], Each(&[("try_cast(cast($1 as decimal(38,0)) - $2 as bigint)", WHOLE)])),
     habit("width_bucket", &["price", "0", "10", "5"], Lacking("write a `case`, with a `when` for each bucket")),
     habit("randn", &[], Lacking("its result would differ when an epoch is run again: compute it where the records are \
                                  produced")),
     // Dates and times.
-    habit("add_months", &["day", "1"], Write("$1 + interval '1 month'")),
+    habit("add_months", &["day", "3"], Built(built::add_months, AN_INTERVAL)),
     habit("convert_timezone", &["'UTC'", "ts"], Lacking(ZONES)),
     habit("convert_tz", &["ts"], Lacking(ZONES)),
     habit("curdate", &[], Lacking(CLOCK)),
     habit("current_watermark", &["ts"], Lacking(OVER)),
-    habit("date_add", &["day", "7"], Write("cast($1 as date) + $2")),
-    habit("date_diff", &["day", "day"], Write("(to_unixtime(cast($1 as timestamp)) - to_unixtime(cast($2 as \
-                                               timestamp))) / 86400")),
+    habit("date_add", &["day", "7"], Built(built::date_add, AN_INTERVAL)),
+    habit("date_diff", &["day", "day"], Built(built::date_diff, A_DIFFERENCE)),
     habit("date_sub", &["day", "7"], Write("cast($1 as date) - $2")),
-    habit("dateadd", &["day", "7"], Write("cast($1 as date) + $2")),
-    habit("datediff", &["day", "day"], Write("(to_unixtime(cast($1 as timestamp)) - to_unixtime(cast($2 as \
-                                              timestamp))) / 86400")),
+    habit("dateadd", &["MONTH", "2", "day"], Built(built::date_add, AN_INTERVAL)),
+    habit("datediff", &["day", "day"], Built(built::date_diff, A_DIFFERENCE)),
     habit("date_from_unix_date", &["seats"], Write("cast(to_timestamp_seconds($1 * 86400) as date)")),
     habit("day", &["ts"], Write("date_part('day', $1)")),
-    habit("dayname", &["ts"], Write("date_format($1, 'EEEE')")),
+    habit("dayname", &["ts"], Write("date_format($1, 'EEE')")),
     habit("dayofmonth", &["ts"], Write("date_part('day', $1)")),
     habit("dayofweek", &["ts"], Write("date_part('dow', $1) + 1")),
     habit("dayofyear", &["ts"], Write("date_part('doy', $1)")),
@@ -183,30 +208,32 @@ pub(super) const HABITS: &[Habit] = &[
     habit("hour", &["ts"], Write("date_part('hour', $1)")),
     habit("last_day", &["day"], Write("cast(date_trunc('month', $1) + interval '1 month' - interval '1 day' as date)")),
     habit("localtimestamp", &[], Lacking(CLOCK)),
-    habit("make_timestamp", &["2024", "1", "31", "12", "0", "0"], Write("cast(make_date($1, $2, $3) as timestamp) + \
-        interval '12 hours'")),
+    habit("make_timestamp", &["2024", "1", "31", "12", "0", "0"], Write("to_timestamp(concat($1, '-', $2, '-', $3, ' ', \
+                                                                        $4, ':', $5, ':', $6))")),
     habit("minute", &["ts"], Write("date_part('minute', $1)")),
     habit("month", &["ts"], Write("date_part('month', $1)")),
-    habit("monthname", &["ts"], Write("date_format($1, 'MMMM')")),
-    habit("months_between", &["ts", "ts"], Write("(date_part('year', $1) - date_part('year', $2)) * 12 + \
-                                                  date_part('month', $1) - date_part('month', $2)")),
-    habit("next_day", &["day", "'Monday'"], Write("cast(date_trunc('week', $1) + interval '7 days' as date)")),
+    habit("monthname", &["ts"], Write("date_format($1, 'MMM')")),
+    habit("months_between", &["ts", "ts"], Lacking("there are no parts of months: write the difference of \
+        `date_part('year', …) * 12 + date_part('month', …)` of both times for the months of the calendar between them")),
+    habit("next_day", &["day", "'Monday'"], Built(built::next_day, "write the name of the day as a text, as in \
+                                                                  `next_day(day, 'Monday')`, to be told")),
     habit("proctime", &[], Lacking(CLOCK)),
     habit("quarter", &["ts"], Write("date_part('quarter', $1)")),
     habit("second", &["ts"], Write("date_part('second', $1)")),
     habit("timestamp_micros", &["userId"], Write("to_timestamp_micros($1)")),
     habit("timestamp_millis", &["userId"], Write("to_timestamp_millis($1)")),
     habit("timestamp_seconds", &["userId"], Write("to_timestamp_seconds($1)")),
-    habit("timestampadd", &["ts"], Write("$1 + interval '1 hour'")),
-    habit("timestampdiff", &["ts", "ts"], Write("to_unixtime($1) - to_unixtime($2)")),
-    habit("to_timestamp_ltz", &["userId", "3"], Write("to_timestamp_millis($1)")),
-    habit("to_unix_timestamp", &["ts"], Write("to_unixtime($1)")),
+    habit("timestampadd", &["HOUR", "3", "ts"], Built(built::timestamp_add, AN_INTERVAL)),
+    habit("timestampdiff", &["HOUR", "ts", "ts"], Built(built::timestamp_diff, A_DIFFERENCE)),
+    habit("to_timestamp_ltz", &["userId", "3"], Built(built::to_timestamp_ltz, "write \
+        `to_timestamp_seconds(…)` or `to_timestamp_millis(…)`")),
+    habit("to_unix_timestamp", &["ts"], Built(built::unix_timestamp, CLOCK)),
     habit("to_utc_timestamp", &["ts"], Lacking(ZONES)),
-    habit("unix_date", &["day"], Write("to_unixtime(cast($1 as timestamp)) / 86400")),
+    habit("unix_date", &["day"], Write("to_unixtime(cast($1 as date)) / 86400")),
     habit("unix_micros", &["ts"], Write("arrow_cast($1, 'Int64')")),
-    habit("unix_millis", &["ts"], Write("arrow_cast($1, 'Int64') / 1000")),
+    habit("unix_millis", &["ts"], Write("arrow_cast(date_trunc('millisecond', $1), 'Int64') / 1000")),
     habit("unix_seconds", &["ts"], Write("to_unixtime($1)")),
-    habit("unix_timestamp", &["ts"], Write("to_unixtime($1)")),
+    habit("unix_timestamp", &["ts"], Built(built::unix_timestamp, CLOCK)),
     habit("week", &["ts"], Write("date_part('week', $1)")),
     habit("weekday", &["ts"], Write("(date_part('dow', $1) + 6) % 7")),
     habit("weekofyear", &["ts"], Write("date_part('week', $1)")),
@@ -295,7 +322,7 @@ pub(super) const HABITS: &[Habit] = &[
     habit("spark_partition_id", &[], Lacking(OFFSETS)),
 ];
 
-/// The most characters of a suggestion with the user's arguments; a longer one uses the example's arguments instead.
+/// The most characters of a suggestion with the user's arguments.
 pub(super) const SUGGESTION_CHARS_MAX: usize = 150;
 
 /// The message that there is no such function and what to write instead; `None` if other engines do not have it either.
@@ -305,33 +332,80 @@ pub(super) fn no_such_function(name: &str, args: &[String]) -> Option<String> {
         return None;
     }
     let habit = HABITS.iter().find(|h| h.name == name)?;
-    Some(match habit.advice {
-        Lacking(what) => format!("there is no function {}: {what}", quoted(name)),
-        Write(template) => {
-            format!("there is no function {}: write {}", quoted(name), quoted(suggestion(habit, template, args)))
-        }
-    })
+    let instead = match habit.instead(args) {
+        Instead::Write(own) => format!("write {}", quoted(own)),
+        Instead::Say(sentence) => sentence,
+    };
+    Some(format!("there is no function {}: {instead}", quoted(name)))
 }
 
-fn suggestion(habit: &Habit, template: &str, args: &[String]) -> String {
-    if args.len() == habit.args.len() {
-        let own = match args {
-            // A type stands neither in quotes, as in other engines, nor in parentheses.
-            [value, of] if template == CAST => format!("cast({value} as {})", of.trim_matches('\'')),
-            args => filled(template, args.iter().map(String::as_str)),
-        };
-        if own.chars().count() <= SUGGESTION_CHARS_MAX {
-            return own;
+impl Habit {
+    /// What to write in place of a call with these arguments. Where that is not known, the sentence has no arguments of
+    /// others, except in a call that it names.
+    pub fn instead(&self, args: &[String]) -> Instead {
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        match self.advice {
+            Lacking(what) => Instead::Say(what.to_owned()),
+            Built(build, otherwise) => {
+                build(&args).and_then(short).map_or_else(|| Instead::Say(otherwise.to_owned()), Instead::Write)
+            }
+            Write(template) => match self.own(template, &args) {
+                Some(own) => Instead::Write(own),
+                None => Instead::Say(format!(
+                    "for {} write {}",
+                    quoted(format_args!("{}({})", self.name, self.args.join(", "))),
+                    quoted(filled(template, self.args))
+                )),
+            },
+            Each(several) => {
+                let own = several.iter().map(|(template, what)| Some((self.own(template, &args)?, what)));
+                let (several, call) = match own.collect::<Option<Vec<_>>>() {
+                    Some(own) => (own, String::new()),
+                    None => (
+                        several.iter().map(|(template, what)| (filled(template, self.args), what)).collect(),
+                        format!("for {} ", quoted(format_args!("{}({})", self.name, self.args.join(", ")))),
+                    ),
+                };
+                let several = several.iter().map(|(own, what)| format!("{} for {what}", quoted(own)));
+                Instead::Say(format!("{call}write {}", several.collect::<Vec<_>>().join(", and ")))
+            }
         }
     }
-    filled(template, habit.args.iter().copied())
+
+    /// The template with the call's own arguments, if it has as many as the template needs.
+    fn own(&self, template: &str, args: &[&str]) -> Option<String> {
+        match args {
+            // A type stands neither in quotes, as in other engines, nor in parentheses.
+            [value, of] if template == CAST => short(format!("cast({value} as {})", of.trim_matches('\''))),
+            args if args.len() == self.args.len() => short(filled(template, args)),
+            _ => None,
+        }
+    }
 }
 
-pub(super) fn filled<'a>(template: &str, args: impl Iterator<Item = &'a str>) -> String {
-    args.enumerate().fold(template.to_owned(), |text, (i, arg)| {
-        let arg = if is_simple(arg) { arg.to_owned() } else { format!("({arg})") };
-        text.replace(&format!("${}", i + 1), &arg)
-    })
+fn short(text: String) -> Option<String> {
+    (text.chars().count() <= SUGGESTION_CHARS_MAX).then_some(text)
+}
+
+/// The template with the arguments in the places of `$1`, `$2`, ….
+pub(super) fn filled(template: &str, args: &[&str]) -> String {
+    let mut parts = template.split('$');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        let (place, rest) = part.split_at(digits);
+        match place.parse::<usize>().ok().and_then(|place| args.get(place.checked_sub(1)?)) {
+            Some(arg) => text += &operand(arg),
+            None => text += &format!("${place}"),
+        }
+        text += rest;
+    }
+    text
+}
+
+/// The argument as it stands beside operators.
+pub(super) fn operand(arg: &str) -> String {
+    if is_simple(arg) { arg.to_owned() } else { format!("({arg})") }
 }
 
 /// Whether the argument is a name, a number, a text or one call, which needs no parentheses.

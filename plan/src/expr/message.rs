@@ -109,6 +109,12 @@ pub(super) fn describe(error: &DataFusionError) -> String {
     if let Some(field) = text.strip_prefix("Field ").and_then(|rest| rest.strip_suffix(" not found in struct")) {
         return format!("the struct has no field {}", quoted(field));
     }
+    if let Some(name) = text.strip_prefix("There is no built-in encoding named '").and_then(|t| t.split('\'').next()) {
+        return format!(
+            "there is no encoding {}: there are `utf-8` for texts, and `hex`, `base64` and `base64pad`",
+            quoted(name)
+        );
+    }
     let text = text.split_once("user-defined coercion failed with: ").map_or(text.as_str(), |(_, why)| why);
     let text = in_our_types(text);
     shortened(of_one_operand(&text).or_else(|| of_a_value(&text)).unwrap_or(text))
@@ -214,7 +220,7 @@ fn of_one_operand(text: &str) -> Option<String> {
 }
 
 /// The type with its article: `a string`, `an int`.
-pub(super) fn with_article(type_name: &str) -> String {
+pub(crate) fn with_article(type_name: &str) -> String {
     let article = if type_name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {type_name}")
 }

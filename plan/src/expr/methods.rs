@@ -4,7 +4,7 @@
 use datafusion_sql::sqlparser::ast::{AccessExpr, Expr, Function, FunctionArguments, ObjectNamePart};
 
 use super::context::CONTEXT;
-use super::habits::{Advice, HABITS, SUGGESTION_CHARS_MAX, filled};
+use super::habits::{HABITS, Instead, SUGGESTION_CHARS_MAX, filled};
 use crate::quote::quoted;
 
 /// Methods that are not named as a function here or elsewhere in SQL, with what to write. `$1` is what the method is
@@ -19,7 +19,7 @@ pub(super) const METHODS: &[(&str, &str)] = &[
     ("equals", "$1 = $2"),
     ("fillna", "coalesce($1, $2)"),
     ("getfullyear", "date_part('year', $1)"),
-    ("gettime", "to_unixtime($1)"),
+    ("gettime", "arrow_cast(date_trunc('millisecond', $1), 'Int64') / 1000"),
     ("includes", "contains($1, $2)"),
     ("indexof", "strpos($1, $2) - 1"),
     ("isin", "$1 in ($*)"),
@@ -34,7 +34,7 @@ pub(super) const METHODS: &[(&str, &str)] = &[
     ("replaceall", "replace($1, $2, $3)"),
     ("rstrip", "rtrim($1)"),
     ("strip", "trim($1)"),
-    ("tofixed", "round($1, $2)"),
+    ("tofixed", "cast(cast($1 as decimal(38,$2)) as string)"),
     ("tolower", "lower($1)"),
     ("tolowercase", "lower($1)"),
     ("tostring", "cast($1 as string)"),
@@ -78,7 +78,7 @@ fn of_method(found: impl std::fmt::Display, instead: Option<Instead>, name: &str
         Some(Instead::Write(instead)) => {
             format!("{calls}, and there are only functions: write {}", quoted(instead))
         }
-        Some(Instead::Advice(advice)) => format!("{calls}, and there are only functions: {advice}"),
+        Some(Instead::Say(advice)) => format!("{calls}, and there are only functions: {advice}"),
         None => format!("{calls}, and there are only functions, none of them {}", quoted(name)),
     }
 }
@@ -86,21 +86,14 @@ fn of_method(found: impl std::fmt::Display, instead: Option<Instead>, name: &str
 fn said(found: &Function, why: &str, instead: Option<Instead>, name: &str) -> String {
     match instead {
         Some(Instead::Write(instead)) => format!("{}: {why}: write {}", quoted(found), quoted(instead)),
-        Some(Instead::Advice(advice)) => format!("{}: {why}: {advice}", quoted(found)),
+        Some(Instead::Say(advice)) => format!("{}: {why}: {advice}", quoted(found)),
         None => format!("{}: {why}, and there is no function {}", quoted(found), quoted(name)),
     }
 }
 
-enum Instead {
-    Write(String),
-    Advice(&'static str),
-}
-
-impl Instead {
-    /// The expression, unless it is too long to be advice.
-    fn short(written: String) -> Option<Self> {
-        (written.chars().count() <= SUGGESTION_CHARS_MAX).then_some(Self::Write(written))
-    }
+/// The expression, unless it is too long to be advice.
+fn short(written: String) -> Option<Instead> {
+    (written.chars().count() <= SUGGESTION_CHARS_MAX).then_some(Instead::Write(written))
 }
 
 fn method(access: &AccessExpr) -> Option<&Function> {
@@ -137,7 +130,7 @@ fn in_functions(root: &Expr, chain: &[AccessExpr]) -> Option<Instead> {
             },
         };
     }
-    Instead::short(written)
+    short(written)
 }
 
 fn with_receiver(receiver: String, method: &str, args: &[String]) -> Option<Instead> {
@@ -151,9 +144,9 @@ fn with_receiver(receiver: String, method: &str, args: &[String]) -> Option<Inst
                 Some(of) => template.replace(" as $2", &format!(" as {}", of.trim_matches('\''))),
                 None => template,
             };
-            let written = filled(&template, all.iter().map(String::as_str));
+            let written = filled(&template, &all.iter().map(String::as_str).collect::<Vec<_>>());
             // Arguments that are missing leave their places in the template.
-            if written.contains('$') { None } else { Instead::short(written) }
+            if written.contains('$') { None } else { short(written) }
         }
         None => of_function(&name, &all),
     }
@@ -162,18 +155,12 @@ fn with_receiver(receiver: String, method: &str, args: &[String]) -> Option<Inst
 /// The call of a function: one that there is, one that is written in other words, or one whose name has other signs
 /// (`startsWith`).
 fn of_function(name: &str, args: &[String]) -> Option<Instead> {
-    let written = |name: &str| Instead::short(format!("{name}({})", args.join(", ")));
+    let written = |name: &str| short(format!("{name}({})", args.join(", ")));
     if CONTEXT.has_function(name) {
         return written(name);
     }
     if let Some(habit) = HABITS.iter().find(|habit| habit.name == name) {
-        return match habit.advice {
-            Advice::Write(template) if habit.args.len() == args.len() => {
-                Instead::short(filled(template, args.iter().map(String::as_str)))
-            }
-            Advice::Write(template) => Instead::short(filled(template, habit.args.iter().copied())),
-            Advice::Lacking(what) => Some(Instead::Advice(what)),
-        };
+        return Some(habit.instead(args));
     }
     let plain = |name: &str| name.replace('_', "");
     CONTEXT.function_names().find(|ours| plain(ours) == plain(name)).and_then(written)

@@ -128,9 +128,8 @@ fn casts_unasked(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) ->
         return false;
     }
     let written = operands(expr);
-    let is_such = |e: &Expr| {
-        e.get_type(schema).is_ok_and(|t| t.is_nested() || t.is_string() && !matches!(e, Expr::Literal(..)))
-    };
+    let is_such =
+        |e: &Expr| e.get_type(schema).is_ok_and(|t| t.is_nested() || t.is_string() && !matches!(e, Expr::Literal(..)));
     if !written.iter().any(|e| is_such(e)) {
         return false;
     }
@@ -249,9 +248,23 @@ fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
                 different(&mut united.iter())
             )
         }
+        Expr::ScalarFunction(call) if takes_the_unit_last(call, schema) => {
+            let mut written = call.args.iter().map(|arg| operands::written(arg).unwrap_or_else(|| "…".to_owned()));
+            let (time, unit) = (written.next().unwrap_or_default(), written.next().unwrap_or_default());
+            let name = call.func.name();
+            format!("{} takes the unit first: write {}", quoted(name), quoted(format_args!("{name}({unit}, {time})")))
+        }
         Expr::ScalarFunction(call) => return call_sentence(call, &all(&call.args.iter().collect::<Vec<_>>())),
         _ => return None,
     })
+}
+
+/// Whether a time and a unit have changed places.
+fn takes_the_unit_last(call: &ScalarFunction, schema: &DFSchema) -> bool {
+    let found = |e: &Expr| e.get_type(schema).unwrap_or(ArrowType::Null);
+    matches!(&call.args[..], [time, unit] if ["date_trunc", "date_part"].contains(&call.func.name())
+        && matches!(found(time), ArrowType::Timestamp(..) | ArrowType::Date32)
+        && found(unit).is_string())
 }
 
 fn binary_sentence(binary: &BinaryExpr, found: &str, schema: &DFSchema) -> String {

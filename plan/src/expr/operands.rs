@@ -121,7 +121,7 @@ pub(super) fn is_interval(found: &ArrowType) -> bool {
 }
 
 /// A column or a constant as users write it.
-fn written(expr: &Expr) -> Option<String> {
+pub(super) fn written(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Column(column) if is_plain(&column.name) || is_call(&column.name) => Some(column.name.clone()),
         Expr::Column(column) => Some(format!("\"{}\"", column.name.replace('"', "\"\""))),

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use datafusion_sql::sqlparser::ast::{
     AccessExpr, CastKind, DataType, DuplicateTreatment, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Subscript, UnaryOperator, Value, Visit,
-    VisitMut, Visitor, VisitorMut,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Subscript, UnaryOperator, Value,
+    Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion_sql::sqlparser::parser::{Parser, ParserError};
 use datafusion_sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
@@ -312,6 +312,9 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
             _ => None,
         }
     };
+    if let (Some("DISTINCT"), true) = (modifier, is_aggregate) {
+        return ControlFlow::Break(of_distinct_values(function, &name.to_lowercase()));
+    }
     if let Some(modifier) = modifier {
         let what = if is_aggregate { "not supported yet" } else { "only for aggregates" };
         return ControlFlow::Break(format!("{}: {modifier} in `{name}` is {what}", quoted(function)));
@@ -328,6 +331,23 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
     ControlFlow::Continue(())
 }
 
+/// What to write in place of an aggregate of distinct values.
+fn of_distinct_values(function: &Function, name: &str) -> String {
+    let found = quoted(function);
+    match (&arguments(function)[..], name) {
+        ([value], "min" | "max") => {
+            format!("{found}: equal values change nothing here: write {}", quoted(format_args!("{name}({value})")))
+        }
+        ([value], _) => format!(
+            "{found}: an aggregate of distinct values takes two steps: the first has {} and the group columns in its \
+             `groupBy`, the second has the same window and writes {}",
+            quoted(value),
+            quoted(format_args!("{name}({value})"))
+        ),
+        _ => format!("{found}: `{name}` takes one value"),
+    }
+}
+
 /// Rewrites syntax that the planner would misread or can't read.
 struct Rewriter;
 
@@ -342,7 +362,7 @@ impl VisitorMut for Rewriter {
                 let Value::Number(digits, _) = &mut value.value else { return ControlFlow::Continue(()) };
                 if digits.contains(['e', 'E']) {
                     value.value = Value::SingleQuotedString(std::mem::take(digits));
-                    *expr = cast_to_double(expr.clone());
+                    *expr = cast_to(expr.clone(), DataType::Double(ExactNumberInfo::None));
                 } else if digits.parse::<i64>().is_err() && !digits.contains('.') {
                     // A whole number beyond a bigint is a decimal, as in Spark. The planner would make a number
                     // without a sign of some, which no column can hold.
@@ -359,8 +379,12 @@ impl VisitorMut for Rewriter {
                     *digits = whole.to_owned();
                 }
             }
-            // The parser takes these names for functions of SQL; here they can only be columns.
+            // The parser takes some names for functions of SQL; here they can only be columns.
             Expr::Function(function) => {
+                if let Some(cast) = in_utf8(function) {
+                    *expr = cast;
+                    return ControlFlow::Continue(());
+                }
                 if let Some(mut names) = column_named_as(function) {
                     *expr = match names.len() {
                         1 => Expr::Identifier(names.remove(0)),
@@ -374,7 +398,10 @@ impl VisitorMut for Rewriter {
                     *expr = column;
                     return ControlFlow::Continue(());
                 }
-                let behind = access_chain.iter_mut().skip_while(|access| matches!(access, AccessExpr::Dot(_)));
+                // The planner reads names behind a column, and behind nothing else: `named_struct('a', city).a`.
+                let is_of_a_column = matches!(**root, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+                let is_read = |access: &&mut AccessExpr| is_of_a_column && matches!(access, AccessExpr::Dot(_));
+                let behind = access_chain.iter_mut().skip_while(is_read);
                 for access in behind {
                     if let AccessExpr::Dot(Expr::Identifier(name)) = access {
                         *access =
@@ -392,7 +419,9 @@ impl VisitorMut for Rewriter {
             // As in Spark, a field is named as its column, or `col1`, `col2`, … by its place. The planner would name it
             // `c0`, `c1`, ….
             Expr::Struct { values, .. } => {
-                for (i, value) in values.iter_mut().enumerate().filter(|(_, value)| !matches!(value, Expr::Named { .. })) {
+                for (i, value) in
+                    values.iter_mut().enumerate().filter(|(_, value)| !matches!(value, Expr::Named { .. }))
+                {
                     let name = column_of(value).unwrap_or_else(|| format!("col{}", i + 1));
                     let unnamed = std::mem::replace(value, Expr::value(Value::Null));
                     *value = Expr::Named { expr: Box::new(unnamed), name: Ident::new(name) };
@@ -404,6 +433,28 @@ impl VisitorMut for Rewriter {
     }
 }
 
+/// The cast that `encode(text, 'utf-8')` or `decode(bytes, 'utf-8')` is. DataFusion's functions of these names know
+/// encodings of bytes in texts only.
+fn in_utf8(function: &Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value)), FunctionArg::Unnamed(FunctionArgExpr::Expr(charset))] =
+        &list.args[..]
+    else {
+        return None;
+    };
+    let Expr::Value(charset) = charset else { return None };
+    let charset = charset.value.clone().into_string()?;
+    if !charset.eq_ignore_ascii_case("utf-8") {
+        return None;
+    }
+    let text = cast_to(value.clone(), DataType::String(None));
+    match function.name.to_string().to_lowercase().as_str() {
+        "decode" => Some(text),
+        "encode" => Some(cast_to(text, DataType::Binary(None))),
+        _ => None,
+    }
+}
+
 /// The name of the column or field that the expression is.
 fn column_of(expr: &Expr) -> Option<String> {
     match expr {
@@ -412,9 +463,8 @@ fn column_of(expr: &Expr) -> Option<String> {
         Expr::CompoundIdentifier(names) => names.last().map(|name| name.value.clone()),
         Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last()? {
             AccessExpr::Dot(Expr::Identifier(name)) => Some(name.value.clone()),
-            AccessExpr::Dot(Expr::Value(name)) | AccessExpr::Subscript(Subscript::Index { index: Expr::Value(name) }) => {
-                name.value.clone().into_string()
-            }
+            AccessExpr::Dot(Expr::Value(name))
+            | AccessExpr::Subscript(Subscript::Index { index: Expr::Value(name) }) => name.value.clone().into_string(),
             _ => None,
         },
         _ => None,
@@ -456,14 +506,8 @@ fn merged(root: &mut Expr, chain: &mut Vec<AccessExpr>) -> Option<Expr> {
     chain.is_empty().then(|| root.clone())
 }
 
-fn cast_to_double(expr: Expr) -> Expr {
-    Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(expr),
-        data_type: DataType::Double(ExactNumberInfo::None),
-        array: false,
-        format: None,
-    }
+fn cast_to(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
 }
 
 fn call(name: &str, args: [Option<Box<Expr>>; 3]) -> Expr {

@@ -7,6 +7,7 @@ use datafusion_sql::sqlparser::ast::{
     UnaryOperator, Value,
 };
 
+use super::habits::operand;
 use super::methods;
 use super::nulls::compared_with_null;
 use crate::quote::quoted;
@@ -37,6 +38,8 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
         Expr::Cast { format: Some(_), .. } => {
             format!("{}: a cast has no format; write `to_timestamp(…, …)` or `date_format(…, …)`", quoted(expr))
         }
+        Expr::Ceil { expr: number, field: CeilFloorKind::Scale(digits) } => with_digits("ceil", number, digits),
+        Expr::Floor { expr: number, field: CeilFloorKind::Scale(digits) } => with_digits("floor", number, digits),
         Expr::Ceil { field, .. } | Expr::Floor { field, .. } if has_field(field) => {
             format!("{}: `ceil` and `floor` take a number; write `date_trunc('hour', ts)` for a time", quoted(expr))
         }
@@ -124,6 +127,20 @@ fn is_written_out(interval: &Interval) -> bool {
         && leading_precision.is_none()
         && last_field.is_none()
         && fractional_seconds_precision.is_none()
+}
+
+/// What to write in place of `ceil(number, digits)`.
+fn with_digits(function: &str, number: &Expr, digits: &Value) -> String {
+    let power = match digits {
+        Value::Number(digits, _) => digits.parse().ok().and_then(|digits| 10_u64.checked_pow(digits)),
+        _ => None,
+    };
+    let number = operand(&number.to_string());
+    let instead = match power {
+        Some(power) => format!("{function}({number} * {power}) / {power}.0"),
+        None => format!("{function}({number})"),
+    };
+    format!("`{function}` takes no number of digits: write {}", quoted(instead))
 }
 
 fn has_field(field: &CeilFloorKind) -> bool {

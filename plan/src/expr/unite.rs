@@ -53,7 +53,8 @@ pub(super) fn values_united(expr: Expr, schema: &DFSchema) -> Result<Expr> {
             }
             Expr::ScalarFunction(f) if UNITING.contains(&f.func.name()) => {
                 // `nvl` knows no decimals, times and arrays, and would make doubles of decimals.
-                let coalesce = CONTEXT.get_function_meta("coalesce").filter(|_| f.func.name() == "nvl" && f.args.len() == 2);
+                let coalesce =
+                    CONTEXT.get_function_meta("coalesce").filter(|_| f.func.name() == "nvl" && f.args.len() == 2);
                 let is_nvl = coalesce.is_some();
                 if let Some(coalesce) = coalesce {
                     f.func = coalesce;

@@ -70,4 +70,8 @@ impl Integers {
         let row = if self.is_one { 0 } else { row };
         if self.values.is_null(row) { None } else { Some(self.values.value(row)) }
     }
+
+    pub fn is_constant(&self) -> bool {
+        self.is_one
+    }
 }

@@ -121,9 +121,12 @@ impl Bounded {
             }
             (Growth::Join, texts) => {
                 let lengths = lengths(texts)?;
-                Box::new(move |row| lengths.iter().map(|length| length.at(row)).try_fold(0_u64, |all, length| {
-                    Some(all.saturating_add(length?))
-                }))
+                Box::new(move |row| {
+                    lengths
+                        .iter()
+                        .map(|length| length.at(row))
+                        .try_fold(0_u64, |all, length| Some(all.saturating_add(length?)))
+                })
             }
             (Growth::JoinWith, [separator, texts @ ..]) => {
                 let (separator, lengths) = (Numbers::lengths(separator)?, lengths(texts)?);

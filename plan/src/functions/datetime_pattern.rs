@@ -124,7 +124,7 @@ impl Pattern {
     /// # Errors
     /// Those of [`Self::compile`].
     pub fn of_constant(text: &str) -> Result<Self, String> {
-        let compiled = Self::compile(text)?;
+        let compiled = Self::compile(text).map_err(|why| habits::of_years_of_weeks(text, why))?;
         habits::refuse_slips(text).map(|()| compiled)
     }
 

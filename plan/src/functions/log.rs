@@ -25,14 +25,9 @@ pub(super) struct Log {
 impl Log {
     pub fn new() -> Self {
         let number = || {
-            Coercion::new_implicit(
-                TypeSignatureClass::Float,
-                vec![TypeSignatureClass::Numeric],
-                NativeType::Float64,
-            )
+            Coercion::new_implicit(TypeSignatureClass::Float, vec![TypeSignatureClass::Numeric], NativeType::Float64)
         };
-        let forms =
-            vec![TypeSignature::Coercible(vec![number()]), TypeSignature::Coercible(vec![number(), number()])];
+        let forms = vec![TypeSignature::Coercible(vec![number()]), TypeSignature::Coercible(vec![number(), number()])];
         Self { signature: Signature::one_of(forms, Volatility::Immutable) }
     }
 }

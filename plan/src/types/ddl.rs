@@ -87,6 +87,9 @@ impl Parser<'_> {
     }
 
     fn array(&mut self, depth: usize) -> Result<DataType, String> {
+        if self.peek().is_none() {
+            return Err("`array` lacks the type of its items: write it, as in `array<string>`".to_owned());
+        }
         self.expect('<')?;
         let element = self.data_type(depth + 1)?;
         self.expect('>')?;
@@ -94,6 +97,9 @@ impl Parser<'_> {
     }
 
     fn struct_of(&mut self, depth: usize) -> Result<DataType, String> {
+        if self.peek().is_none() {
+            return Err("`struct` lacks its fields: write them, as in `struct<a: int, b: string>`".to_owned());
+        }
         self.expect('<')?;
         let mut fields: Vec<Column> = Vec::new();
         loop {
@@ -216,6 +222,16 @@ fn unknown(word: &str, lower: &str) -> String {
         "int64" => "write bigint",
         "float32" => "write float",
         "float64" | "number" => "write double, or decimal(p,s) for exact numbers",
+        "uint8" | "uint16" => "write int",
+        "uint32" => "write bigint",
+        "uint64" => "write decimal(20,0)",
+        "json" | "jsonb" | "variant" | "object" => {
+            "write struct<name: type, …> with the fields that you need, or string where the JSON is a text in the records"
+        }
+        "uuid" | "enum" => "write string",
+        "list" | "set" => "write array<…> with the type of the items, as in `array<string>`",
+        "record" | "row" => "write struct<name: type, …>",
+        "time" => "there are no times without a day: write string",
         "bytes" | "bytea" | "blob" => "write binary",
         "timestamp_ltz" | "timestamptz" => "write timestamp, which is the same",
         "timestamp_ntz" | "datetime" => {

@@ -79,6 +79,15 @@ fn errors_say_what_was_found_and_what_would_be_right() {
         ("smallint", "write int, whose range is wider"),
         ("byte", "write int, whose range is wider"),
         ("varchar(10)", "write string"),
+        ("uuid", "write string"),
+        (
+            "json",
+            "write struct<name: type, …> with the fields that you need, or string where the JSON is a text in the \
+             records",
+        ),
+        ("list<int>", "write array<…> with the type of the items, as in `array<string>`"),
+        ("time", "there are no times without a day: write string"),
+        ("uint32", "write bigint"),
         ("timestamp_ltz", "write timestamp, which is the same"),
         (
             "timestamp_ntz",
@@ -108,7 +117,9 @@ fn errors_say_what_was_found_and_what_would_be_right() {
         "`decimal(a)` has `a)` where a precision from 1 to 38, as in `decimal(10,2)` should be"
     );
     assert_eq!(refused("array<int"), "`array<int` ends too soon, expected `>`");
-    assert_eq!(refused("array"), "`array` ends too soon, expected `<`");
+    assert_eq!(refused("array"), "`array` lacks the type of its items: write it, as in `array<string>`");
+    assert_eq!(refused("array<struct>"), "`array<struct>` has `>` where `<` should be");
+    assert_eq!(refused("struct"), "`struct` lacks its fields: write them, as in `struct<a: int, b: string>`");
     assert_eq!(refused("int int"), "`int int` has `int` where the end after `int` should be");
     assert_eq!(
         refused("struct<a: int, a: int>"),

@@ -253,3 +253,49 @@ fn advice_about_a_whole_expression_has_the_quotes_that_yaml_takes_off() {
     let said = compile("price + interval 5 min", &schema, "out").unwrap_err().to_string();
     assert!(!said.contains("double quotes"), "{said}");
 }
+
+#[test]
+fn arguments_in_another_order_and_with_more_digits_are_told() {
+    check_advice(&[
+        ("date_trunc(ts, 'day')", "date_trunc('day', ts)"),
+        ("datetrunc(day, 'month')", "date_trunc('month', day)"),
+        ("date_part(ts, 'year')", "date_part('year', ts)"),
+        ("ceil(amount, 1)", "ceil(amount * 10) / 10.0"),
+        ("floor(price + 1, 2)", "floor((price + 1) * 100) / 100.0"),
+        ("ceil(amount, 0)", "ceil(amount * 1) / 1.0"),
+    ]);
+    assert_eq!(
+        refused("date_trunc(ts + interval '1 day', 'hour')"),
+        "`date_trunc` takes the unit first: write `date_trunc('hour', …)`"
+    );
+    // Spark's `ceil(-0.05, 1)` is 0.0 and `ceil(19.99, 1)` is 20.0.
+    super::check(&[("cast(ceil(amount * 10) / 10.0 as decimal(10,1))", "decimal(10,1): 20.0 | 0.0 | null")]);
+    assert!(refused("date_format(ts, 'YYYY-MM-DD')").ends_with("; for a date write `yyyy-MM-dd`"));
+    assert!(refused("to_date(city, 'DD/MM/YYYY')").ends_with("; for a date write `dd/MM/yyyy`"));
+    assert!(!refused("date_format(ts, 'YYYY-ww')").contains("for a date"));
+}
+
+#[test]
+fn fields_are_picked_from_what_a_function_gives() {
+    super::check(&[
+        ("named_struct('a', city).a", "string: Paris | Lyon | null"),
+        ("struct(city, seats).seats", "int: 3 | 0 | null"),
+        ("struct(struct(city) as s).s.city", "string: Paris | Lyon | null"),
+        ("coalesce(s, s).inner.b", "string: x | null | null"),
+    ]);
+    assert_eq!(refused("named_struct('a', city).b"), "the struct has no field `b`");
+    assert_eq!(refused("upper(city).b"), "a string has no fields to pick from");
+}
+
+#[test]
+fn aggregates_of_distinct_values_are_told_in_two_steps() {
+    assert_eq!(
+        check_syntax("count(distinct city)").unwrap_err().to_string(),
+        "`count(DISTINCT city)`: an aggregate of distinct values takes two steps: the first has `city` and the group \
+         columns in its `groupBy`, the second has the same window and writes `count(city)`"
+    );
+    assert_eq!(
+        check_syntax("max(distinct price)").unwrap_err().to_string(),
+        "`max(DISTINCT price)`: equal values change nothing here: write `max(price)`"
+    );
+}

@@ -4,7 +4,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+
 use super::{check, refused};
+use crate::expr::compile;
+use crate::types::{Column, DataType};
 
 /// The result of each expression without columns.
 fn check_constants(cases: &[(&str, &str)]) {
@@ -221,17 +228,77 @@ fn regexp_replace_replaces_all_matches() {
     }
 }
 
+/// `RegExpExtract` gives an empty text without a match, and for a group that is not part of it.
+#[test]
+fn regexp_extract_gives_a_group_of_the_first_match() {
+    check_constants(&[
+        ("regexp_extract('100-200', '(\\d+)-(\\d+)', 1)", "string: 100"),
+        ("regexp_extract('100-200', '(\\d+)-(\\d+)', 2)", "string: 200"),
+        ("regexp_extract('100-200', '(\\d+)-(\\d+)', 0)", "string: 100-200"),
+        ("regexp_extract('100-200', '(\\d+)-(\\d+)')", "string: 100"),
+        ("regexp_extract('ab12cd', '([0-9]+)', 1)", "string: 12"),
+        ("regexp_extract('abcd', '([0-9]+)', 1)", "string: "),
+        ("regexp_extract('b', '(a)?b', 1)", "string: "),
+        ("regexp_extract('ab', null, 1)", "string: null"),
+        ("regexp_extract(null, 'a', 0)", "string: null"),
+        ("regexp_extract('ab', '(a)', null)", "string: null"),
+    ]);
+    check(&[
+        ("regexp_extract(city, '([aeiou])')", "string: a | o | null"),
+        ("regexp_extract(city, left(city, 2), 0)", "string: Pa | Ly | null"),
+        ("regexp_extract(city, '(.)(.)(.)', nullif(seats, 0))", "string: r | null | null"),
+    ]);
+    for (sql, group) in [("regexp_extract(city, 'a')", 1), ("regexp_extract(city, 'a', -1)", -1)] {
+        assert_eq!(
+            refused(sql),
+            format!(
+                "regexp_extract takes a group of the pattern, which has 0, and found {group}: write 0 for the whole \
+                 match"
+            )
+        );
+    }
+    assert_eq!(refused("regexp_extract(city, '(')"), "the regular expression has a fault: unclosed group");
+}
+
+/// `Encode` and `Decode` take the name of UTF-8 in any case. Spark knows six more.
+#[test]
+fn utf8_is_an_encoding() {
+    check_constants(&[
+        ("decode(encode('abc', 'utf-8'), 'utf-8')", "string: abc"),
+        ("encode('é', 'UTF-8')", "binary: c3a9"),
+        ("decode(X'c3a9', 'Utf-8')", "string: é"),
+        ("decode('ff', 'hex')", "binary: ff"),
+    ]);
+    check(&[("decode(encode(city, 'utf-8'), 'UTF-8')", "string: Paris | Lyon | null")]);
+    for function in ["encode(city, 'utf-16')", "decode(city, 'utf-16')"] {
+        assert_eq!(
+            refused(function),
+            "there is no encoding `utf-16`: there are `utf-8` for texts, and `hex`, `base64` and `base64pad`"
+        );
+    }
+    assert!(refused("decode(X'ff', 'utf-8')").contains("the bytes are not UTF-8"));
+}
+
 /// `CreateStruct` names a field as its column, or by its place.
 #[test]
 fn fields_of_a_struct_are_named_as_its_columns() {
     check(&[
-        ("struct(city, seats)", "struct<city: string, seats: int>: {city: Paris, seats: 3} | {city: Lyon, seats: 0} | \
-            {city: null, seats: null}"),
-        ("struct(1, 'a')", "struct<col1: bigint, col2: string>: {col1: 1, col2: a} | {col1: 1, col2: a} | \
-            {col1: 1, col2: a}"),
-        ("struct((city), s.a, s['a'], upper(city), seats as n)", "struct<city: string, a: int, a: int, col4: string, \
+        (
+            "struct(city, seats)",
+            "struct<city: string, seats: int>: {city: Paris, seats: 3} | {city: Lyon, seats: 0} | \
+            {city: null, seats: null}",
+        ),
+        (
+            "struct(1, 'a')",
+            "struct<col1: bigint, col2: string>: {col1: 1, col2: a} | {col1: 1, col2: a} | \
+            {col1: 1, col2: a}",
+        ),
+        (
+            "struct((city), s.a, s['a'], upper(city), seats as n)",
+            "struct<city: string, a: int, a: int, col4: string, \
             n: int>: {city: Paris, a: 7, a: 7, col4: PARIS, n: 3} | {city: Lyon, a: null, a: null, col4: LYON, n: 0} | \
-            {city: null, a: null, a: null, col4: null, n: null}"),
+            {city: null, a: null, a: null, col4: null, n: null}",
+        ),
     ]);
 }
 
@@ -240,22 +307,101 @@ fn fields_of_a_struct_are_named_as_its_columns() {
 fn arrays_and_structs_become_no_texts_and_no_other_arrays_unasked() {
     for column in ["tags", "s"] {
         for call in [
-            "upper($)", "length($)", "reverse($)", "lpad($, 3)", "rpad($, 3, 'x')", "left($, 3)", "right($, 3)",
-            "substr($, 1)", "translate($, 'a', 'b')", "replace($, 'a', 'b')", "regexp_replace($, 'a', 'b')",
-            "regexp_like($, 'a')", "regexp_count($, 'a')", "substring_index($, ',', 1)", "find_in_set('a', $)",
-            "concat($, 'a')", "concat($, $)", "concat(city, $)", "concat_ws(',', $)", "concat_ws(',', city, $)",
-            "split_part($, ',', 1)", "strpos($, 'a')", "contains($, 'a')", "starts_with($, 'a')", "trim($)",
-            "initcap($)", "repeat($, 2)", "ascii($)", "encode($, 'hex')", "levenshtein($, $)", "octet_length($)",
-            "overlay($ placing 'a' from 1)", "to_timestamp($)", "to_date($)", "$ || 'a'", "$ || $", "$ like 'a'",
-            "$ ~ 'a'", "$ = city", "$ in (city, 'a')", "$ between 'a' and 'b'", "coalesce($, city)",
-            "coalesce(city, $)", "coalesce($, '1')", "nvl($, 'a')", "nullif($, 'a')", "greatest($, 'a')",
-            "case when paid then $ else city end", "case when paid then $ else '1' end", "case $ when 'a' then 1 end",
+            "upper($)",
+            "length($)",
+            "reverse($)",
+            "lpad($, 3)",
+            "rpad($, 3, 'x')",
+            "left($, 3)",
+            "right($, 3)",
+            "substr($, 1)",
+            "translate($, 'a', 'b')",
+            "replace($, 'a', 'b')",
+            "regexp_replace($, 'a', 'b')",
+            "regexp_like($, 'a')",
+            "regexp_count($, 'a')",
+            "substring_index($, ',', 1)",
+            "find_in_set('a', $)",
+            "concat($, 'a')",
+            "concat($, $)",
+            "concat(city, $)",
+            "concat_ws(',', $)",
+            "concat_ws(',', city, $)",
+            "split_part($, ',', 1)",
+            "strpos($, 'a')",
+            "contains($, 'a')",
+            "starts_with($, 'a')",
+            "trim($)",
+            "initcap($)",
+            "repeat($, 2)",
+            "ascii($)",
+            "encode($, 'hex')",
+            "levenshtein($, $)",
+            "octet_length($)",
+            "overlay($ placing 'a' from 1)",
+            "to_timestamp($)",
+            "to_date($)",
+            "$ || 'a'",
+            "$ || $",
+            "$ like 'a'",
+            "$ ~ 'a'",
+            "$ = city",
+            "$ in (city, 'a')",
+            "$ between 'a' and 'b'",
+            "coalesce($, city)",
+            "coalesce(city, $)",
+            "coalesce($, '1')",
+            "nvl($, 'a')",
+            "nullif($, 'a')",
+            "greatest($, 'a')",
+            "case when paid then $ else city end",
+            "case when paid then $ else '1' end",
+            "case $ when 'a' then 1 end",
         ] {
             let sql = call.replace('$', column);
             let said = refused(&sql);
-            let is_told = ["found", "does not take"].iter().any(|word| said.contains(word)) || said.contains("can't compare") || said.contains("`case` has");
+            let is_told = ["found", "does not take"].iter().any(|word| said.contains(word))
+                || said.contains("can't compare")
+                || said.contains("`case` has");
             assert!(is_told && said.contains(&format!("(`{column}`)")), "{sql}: {said}");
         }
+    }
+    // Arrays of unlike items, and of items of one kind.
+    let column = |name: &str, data_type: &str| {
+        Column { name: name.into(), data_type: DataType::parse(data_type).unwrap(), nullable: true }.to_field()
+    };
+    let columns = [
+        column("texts", "array<string>"),
+        column("ints", "array<int>"),
+        column("bigs", "array<bigint>"),
+        column("a", "struct<x: int, y: string>"),
+        column("b", "struct<x: bigint, y: string>"),
+        column("c", "struct<x: string, y: string>"),
+        column("yes", "boolean"),
+    ];
+    let arrays: SchemaRef = Arc::new(Schema::new(columns.to_vec()));
+    for (one, other) in [("texts", "ints"), ("ints", "texts"), ("a", "c"), ("c", "b"), ("texts", "a")] {
+        for call in [
+            "coalesce($, €)",
+            "nvl($, €)",
+            "nvl2(yes, $, €)",
+            "greatest($, €)",
+            "nullif($, €)",
+            "case when yes then $ else € end",
+            "$ = €",
+            "$ in (€)",
+            "concat($, €)",
+        ] {
+            let sql = call.replace('$', one).replace('€', other);
+            let said = compile(&sql, &arrays, "out").expect_err(&sql).to_string();
+            assert!(said.contains(&format!("(`{one}`)")) && !said.contains("List("), "{sql}: {said}");
+        }
+    }
+    let none = RecordBatch::new_empty(Arc::clone(&arrays));
+    for sql in
+        ["coalesce(ints, bigs)", "coalesce(texts, texts)", "coalesce(a, b)", "case when yes then ints else bigs end"]
+    {
+        compile(sql, &arrays, "out").unwrap().evaluate(&none).unwrap();
     }
     // A cast is asked for.
     check(&[("upper(cast(tags as string))", "string: [1, 2] | [] | null")]);

@@ -1,5 +1,6 @@
 //! Patterns that can be used and surely mean something else: minutes for months, hours without AM or PM.
 
+use super::Pattern;
 use super::tokens::{Token, tokens};
 use crate::quote::quoted;
 
@@ -42,6 +43,21 @@ pub(super) fn refuse_slips(pattern: &str) -> Result<(), String> {
             Err(minutes_for_months(pattern, &instead))
         }
         _ => Ok(()),
+    }
+}
+
+/// The reason why a pattern is refused, with the pattern that is meant by one with `YYYY` or `DD`, which count weeks
+/// and days of the year.
+pub(super) fn of_years_of_weeks(pattern: &str, why: String) -> String {
+    let meant = outside_quotes(pattern, |c| match c {
+        'Y' => 'y',
+        'D' => 'd',
+        _ => c,
+    });
+    if pattern.contains('Y') && Pattern::of_constant(&meant).is_ok() {
+        format!("{why}; for a date write {}", quoted(meant))
+    } else {
+        why
     }
 }
 

@@ -111,7 +111,7 @@ impl Reader {
     /// # Errors
     /// Those of [`Self::compile`].
     pub fn of_constant(pattern: &str) -> Result<Self, String> {
-        let compiled = Self::compile(pattern)?;
+        let compiled = Self::compile(pattern).map_err(|why| habits::of_years_of_weeks(pattern, why))?;
         habits::refuse_slips(pattern).map(|()| compiled)
     }
 
