@@ -1,5 +1,5 @@
-//! `regexp_replace(text, pattern, replacement[, flags])`, which replaces all matches, as in Spark. DataFusion's function
-//! of this name replaces the first match, unless its flags have a `g`.
+//! `regexp_replace(text, pattern, replacement[, flags])`, which replaces all matches, as in Spark. DataFusion's
+//! function of this name replaces the first match, unless its flags have a `g`.
 //!
 //! A replacement names groups as in Java, `$1` and `${name}`, and as in POSIX, `\1`. The size of the result is checked
 //! while it is made, since running out of memory ends the process.
@@ -143,8 +143,8 @@ fn push(value: &mut String, piece: &str) -> Result<()> {
     Ok(())
 }
 
-/// The texts and groups of a replacement. As in Java, a group's number has as many digits as there are groups for, and a
-/// backslash takes the meaning from the sign behind it.
+/// The texts and groups of a replacement. As in Java, a group's number has as many digits as there are groups for, and
+/// a backslash takes the meaning from the sign behind it.
 fn pieces(replacement: &str, pattern: &Regex) -> Result<Vec<Piece>> {
     let (mut pieces, mut text, mut rest) = (Vec::new(), String::new(), replacement);
     while let Some(sign) = rest.chars().next() {

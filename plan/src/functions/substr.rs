@@ -91,8 +91,8 @@ impl ScalarUDFImpl for Substr {
     }
 }
 
-/// At most `length` characters of the text, or all, from the character `start` on, which is counted from 1, or from the end if it
-/// is negative. Characters that would stand before the first one count for the length.
+/// At most `length` characters of the text, or all, from the character `start` on, which is counted from 1, or from the
+/// end if it is negative. Characters that would stand before the first one count for the length.
 fn within(text: &str, start: i64, length: Option<i64>) -> &str {
     let first = match start {
         1.. => start - 1,

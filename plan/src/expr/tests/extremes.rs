@@ -244,6 +244,23 @@ fn a_value_that_is_computed_is_bounded() {
     }
 }
 
+/// One call makes at most 256 MiB; a caller that asks for more asks again with fewer rows.
+#[test]
+fn replacements_of_many_rows_at_once_are_bounded() {
+    let column = Column { name: "s".into(), data_type: DataType::String, nullable: true }.to_field();
+    let schema: SchemaRef = Arc::new(Schema::new(vec![column]));
+    let text = "x".repeat(1_000);
+    let rows = |count: usize| {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![text.as_str(); count]));
+        RecordBatch::try_new(Arc::clone(&schema), vec![texts]).unwrap()
+    };
+    let sql = format!("length(regexp_replace(s, 'x', '{}'))", "y".repeat(15_000));
+    let replaced = compile(&sql, &schema, "out").unwrap();
+    assert_eq!(replaced.evaluate(&rows(17)).unwrap().len(), 17);
+    let error = replaced.evaluate(&rows(18)).unwrap_err().to_string();
+    assert!(error.contains("`regexp_replace` would make more than 268435456 bytes of 18 rows at once"), "{error}");
+}
+
 #[test]
 fn bytes_that_are_not_text_are_said_to_be_so() {
     let schema: SchemaRef = Arc::new(Schema::new(vec![

@@ -1,6 +1,6 @@
 //! Functions give what Spark 4's give. The values are those of the examples in Spark's documentation of each function
-//! (SQL reference, built-in functions), and for what the examples leave out those that its source computes; the class is
-//! named there.
+//! (SQL reference, built-in functions), and for what the examples leave out those that its source computes; the class
+//! is named there.
 
 #![allow(clippy::unwrap_used)]
 
@@ -395,6 +395,11 @@ fn arrays_and_structs_become_no_texts_and_no_other_arrays_unasked() {
             let sql = call.replace('$', one).replace('€', other);
             let said = compile(&sql, &arrays, "out").expect_err(&sql).to_string();
             assert!(said.contains(&format!("(`{one}`)")) && !said.contains("List("), "{sql}: {said}");
+            let name = call.split('(').next().filter(|name| name.len() < call.len());
+            assert!(
+                name.is_none_or(|name| name.contains(' ') || said.starts_with(&format!("`{name}`"))),
+                "{sql}: {said}"
+            );
         }
     }
     let none = RecordBatch::new_empty(Arc::clone(&arrays));
