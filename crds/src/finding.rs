@@ -19,6 +19,11 @@ impl Finding {
     pub(crate) fn new(path: &Path, message: impl Into<String>) -> Self {
         Self { path: path.0.clone(), message: message.into() }
     }
+
+    /// Whether the finding is about this place, or a place in it.
+    pub(crate) fn is_within(&self, outer: &Path) -> bool {
+        Path(self.path.clone()).is_within(outer)
+    }
 }
 
 impl fmt::Display for Finding {

@@ -18,6 +18,7 @@ pub mod places;
 mod refused;
 pub mod resource;
 mod schedule;
+mod secrets;
 mod status;
 mod stored;
 mod versions;
@@ -29,7 +30,7 @@ pub use notices::{notices, notices_of_text};
 pub use overlay::merge;
 pub use schedule::Schedule;
 
-use finding::FINDINGS_MAX;
+use finding::{FINDINGS_MAX, Path};
 use former::Translated;
 use serde_yaml::Value;
 use weir_plan::Plan;
@@ -39,7 +40,7 @@ use weir_plan::Plan;
 /// # Errors
 /// All errors, each with its path. Paths are those of the merged document.
 pub fn load(text: &str, override_text: Option<&str>) -> Result<Plan, Vec<Finding>> {
-    let loaded = loaded(&read(text, override_text)?).map(|loaded| loaded.plan);
+    let loaded = Texts::read(text, override_text)?.judged(|read| loaded(read).map(|loaded| loaded.plan));
     loaded.map_err(|mut findings| {
         // What is wrong with an expression may be that a comment cut it off.
         for cut in decode::cut_by_comments(text).into_iter().filter(|cut| !cut.is_open) {
@@ -57,9 +58,10 @@ pub fn load(text: &str, override_text: Option<&str>) -> Result<Plan, Vec<Finding
 /// # Errors
 /// Those of [`load`].
 pub fn explain(text: &str, override_text: Option<&str>) -> Result<String, Vec<Finding>> {
-    let document = read(text, override_text)?;
-    loaded(&document)?;
-    Ok(explain::explained(&document.document))
+    Texts::read(text, override_text)?.judged(|read| {
+        loaded(read)?;
+        Ok(explain::explained(&read.document))
+    })
 }
 
 /// A document that is right, and what it means.
@@ -75,11 +77,7 @@ pub struct Loaded {
 /// # Errors
 /// All errors, each with its path.
 pub fn load_value(document: &serde_json::Value) -> Result<Loaded, Vec<Finding>> {
-    loaded(&in_the_final_shape(yaml_of(document)?))
-}
-
-fn yaml_of(document: &serde_json::Value) -> Result<Value, Vec<Finding>> {
-    serde_yaml::to_value(document).map_err(|e| vec![Finding { path: String::new(), message: e.to_string() }])
+    Texts::of_value(document)?.judged(loaded)
 }
 
 /// Reads a document and checks its shape, but not its meaning.
@@ -87,7 +85,7 @@ fn yaml_of(document: &serde_json::Value) -> Result<Value, Vec<Finding>> {
 /// # Errors
 /// All errors of the shape, each with its path.
 pub fn parse(text: &str) -> Result<StreamPipeline, Vec<Finding>> {
-    document_of(&read(text, None)?)
+    Texts::read(text, None)?.judged(document_of)
 }
 
 /// Like [`parse`], for a document that is already a value. The operator reads fields from it that a plan does not have.
@@ -95,7 +93,7 @@ pub fn parse(text: &str) -> Result<StreamPipeline, Vec<Finding>> {
 /// # Errors
 /// All errors of the shape, each with its path.
 pub fn parse_value(document: &serde_json::Value) -> Result<StreamPipeline, Vec<Finding>> {
-    document_of(&in_the_final_shape(yaml_of(document)?))
+    Texts::of_value(document)?.judged(document_of)
 }
 
 fn document_of(read: &Translated) -> Result<StreamPipeline, Vec<Finding>> {
@@ -145,33 +143,72 @@ fn joined(read: &Translated, more: Vec<Finding>) -> Vec<Finding> {
     read.findings.iter().cloned().chain(more.into_iter().filter(is_new)).take(FINDINGS_MAX).collect()
 }
 
-fn read(text: &str, override_text: Option<&str>) -> Result<Translated, Vec<Finding>> {
-    let base = decode::read_yaml(text);
-    let Some(over) = override_text else { return base.map(translated) };
-    let (base, over) = match (base, decode::read_yaml(over).map_err(of_the_override)) {
-        (Ok(base), Ok(over)) => (base, over),
-        (base, over) => return Err([base.err(), over.err()].into_iter().flatten().flatten().collect()),
-    };
-    let outputs_left = former::outputs_left(&base.0, &over.0);
-    let (base, mut over) = (translated(base), translated(over));
-    over.findings.extend(outputs_left);
-    let findings = overlay::check_header(&base.document, &over.document);
-    if !findings.is_empty() {
-        return Err(of_the_override(findings));
+/// The values of a document, and of an override if there is one, each with findings about its text.
+struct Texts {
+    base: (Value, Vec<Finding>),
+    over: Option<(Value, Vec<Finding>)>,
+}
+
+impl Texts {
+    fn read(text: &str, override_text: Option<&str>) -> Result<Self, Vec<Finding>> {
+        let base = decode::read_yaml(text);
+        let over = override_text.map(|over| decode::read_yaml(over).map_err(of_the_override)).transpose();
+        match (base, over) {
+            (Ok(base), Ok(over)) => Ok(Self { base, over }),
+            (base, over) => Err([base.err(), over.err()].into_iter().flatten().flatten().collect()),
+        }
     }
-    let findings = base.findings.into_iter().chain(of_the_override(over.findings)).collect();
-    Ok(Translated { document: merge(base.document, over.document), findings })
+
+    fn of_value(document: &serde_json::Value) -> Result<Self, Vec<Finding>> {
+        let value = serde_yaml::to_value(document);
+        let value = value.map_err(|e| vec![Finding { path: String::new(), message: e.to_string() }])?;
+        Ok(Self { base: (value, Vec::new()), over: None })
+    }
+
+    /// What `judge` says of the document, and nothing of its secrets.
+    fn judged<T>(self, judge: impl Fn(&Translated) -> Result<T, Vec<Finding>>) -> Result<T, Vec<Finding>> {
+        let whole = |texts: &Self| texts.merged().and_then(|read| judge(&read));
+        let found = match whole(&self) {
+            Ok(judged) => return Ok(judged),
+            Err(found) => found,
+        };
+        let Some((texts, hidden)) = self.hidden() else { return Err(found) };
+        Err(secrets::reported(&found, whole(&texts).err().unwrap_or_default(), &hidden))
+    }
+
+    /// Both without their secrets, and the paths of those; `None` if neither has any.
+    fn hidden(self) -> Option<(Self, Vec<Path>)> {
+        let mut paths = Vec::new();
+        let mut hidden = |(value, findings): (Value, Vec<Finding>)| match secrets::hidden(&value) {
+            Some((hidden, of_value)) => {
+                paths.extend(of_value);
+                (hidden, findings)
+            }
+            None => (value, findings),
+        };
+        let texts = Self { base: hidden(self.base), over: self.over.map(&mut hidden) };
+        (!paths.is_empty()).then_some((texts, paths))
+    }
+
+    fn merged(&self) -> Result<Translated, Vec<Finding>> {
+        let base = translated(&self.base);
+        let Some(over) = &self.over else { return Ok(base) };
+        let outputs_left = former::outputs_left(&self.base.0, &over.0);
+        let mut over = translated(over);
+        over.findings.extend(outputs_left);
+        let findings = overlay::check_header(&base.document, &over.document);
+        if !findings.is_empty() {
+            return Err(of_the_override(findings));
+        }
+        let findings = base.findings.into_iter().chain(of_the_override(over.findings)).collect();
+        Ok(Translated { document: merge(base.document, over.document), findings })
+    }
 }
 
 /// A document in the final shape. Findings about its text come first.
-fn translated((document, mut findings): (Value, Vec<Finding>)) -> Translated {
-    let translated = in_the_final_shape(document);
-    findings.extend(translated.findings);
-    Translated { findings, ..translated }
-}
-
-fn in_the_final_shape(document: Value) -> Translated {
-    former::translate(&stored::as_written(document))
+fn translated((document, findings): &(Value, Vec<Finding>)) -> Translated {
+    let translated = former::translate(&stored::as_written(document.clone()));
+    Translated { findings: [findings.clone(), translated.findings].concat(), ..translated }
 }
 
 fn of_the_override(findings: Vec<Finding>) -> Vec<Finding> {

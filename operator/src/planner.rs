@@ -349,6 +349,25 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn no_refusal_shows_a_secret() {
+        let planner = planner(LIMIT);
+        for (pointer, value) in [
+            ("/storage/0/s3/credentialsSecretRef", json!("hunter2")),
+            ("/storage/0/s3/secretAccessKey", json!("hunter2")),
+            ("/storage/0/s3/endpoint", json!("https://me:hunter2@s3.data:9000")),
+            ("/checkpoint/uri", json!("s3://me:hunter2@lake/checkpoint")),
+            ("/connections/0/kafka/bootstrapServers", json!("me:hunter2@kafka:9092")),
+            ("/connections/0/kafka/sasl", json!({"mechanism": "SCRAM-SHA-512", "passwordSecretRef": "hunter2"})),
+            ("/connections/0/kafka/sasl", json!({"mechanism": "SCRAM-SHA-512", "password": "hunter2"})),
+        ] {
+            let document = crate::fixtures::rides_with(pointer, value.clone()).document();
+            let refusal = spec(&planner, &format!("{pointer}{value}"), document).await.unwrap_err();
+            assert_eq!(refusal.reason, Reason::InvalidDocument);
+            assert!(!refusal.message.contains("hunter2"), "{}", refusal.message);
+        }
+    }
+
     #[test]
     fn a_folder_is_refused_where_it_stands() {
         let mut pipeline = rides();

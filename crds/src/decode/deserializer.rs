@@ -72,7 +72,9 @@ fn describe(value: &Value) -> String {
         Value::String(s) if s.chars().count() > 60 => format!("a text of {} characters", s.chars().count()),
         Value::String(s) => format!("the text {}", quoted(s)),
         Value::Sequence(_) => "a list".to_owned(),
-        Value::Mapping(_) | Value::Tagged(_) => "a mapping".to_owned(),
+        Value::Mapping(_) => "a mapping".to_owned(),
+        // Only what stands in place of a secret has a tag: the reader of texts refuses tags.
+        Value::Tagged(_) => "a value that is not shown, since it may be a secret".to_owned(),
     }
 }
 
@@ -159,7 +161,7 @@ impl<'de> Deserializer<'de> for At<'de> {
             None => visitor.visit_str(""),
             Some(Value::String(s)) => visitor.visit_str(s),
             // The value can't be used as text, because its spelling is lost: 1.10 is the number 1.1.
-            Some(Value::Number(_) | Value::Bool(_)) => Err(self.0.wrong("text in quotes")),
+            Some(Value::Number(_) | Value::Bool(_) | Value::Tagged(_)) => Err(self.0.wrong("text in quotes")),
             Some(Value::Sequence(list)) => Err(self.0.wrong(&short::text(self.0.path.last(), list))),
             Some(_) => Err(self.0.wrong("text")),
         };

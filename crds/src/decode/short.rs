@@ -7,9 +7,13 @@ use weir_plan::quote::quoted;
 use crate::document::unions;
 use crate::duration;
 use crate::explain::write::flow;
+use crate::secrets::HIDDEN;
 
 /// The block that a text probably stands for, by the block's type; `None` if that can't be told.
 pub(super) fn block(type_name: &str, text: &str) -> Option<String> {
+    if text.starts_with(HIDDEN) {
+        return None;
+    }
     let written = scalar(text);
     let named = |names: &[&'static str]| names.iter().find(|name| name.eq_ignore_ascii_case(text)).copied();
     let is_duration = duration(text).is_some();

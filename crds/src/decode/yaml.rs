@@ -13,6 +13,7 @@ use weir_plan::quote::quoted;
 
 use super::{depth, syntax};
 use crate::finding::{FINDINGS_MAX, Finding, Path};
+use crate::secrets::Place;
 use crate::versions::{NUMBER, other_reading};
 
 /// The most bytes of a text: more than etcd accepts for one object.
@@ -54,7 +55,7 @@ pub(crate) fn read_yaml(text: &str) -> Result<(Value, Vec<Finding>), Vec<Finding
     let guard = RefCell::new(Guard { values_left: VALUES_MAX, findings: Vec::new(), refused: None });
     let mut documents = Vec::new();
     for document in serde_yaml::Deserializer::from_str(text) {
-        let node = Node { text, path: Path::root(), depth: 0, guard: &guard };
+        let node = Node { text, path: Path::root(), place: Place::Open, depth: 0, guard: &guard };
         match node.deserialize(document) {
             Ok(Value::Null) => {}
             Ok(value) => documents.push(value),
@@ -113,13 +114,14 @@ fn is_plain(text: &str, part: &str) -> bool {
 struct Node<'a> {
     text: &'a str,
     path: Path,
+    place: Place,
     depth: usize,
     guard: &'a RefCell<Guard>,
 }
 
 impl Node<'_> {
-    fn below(&self, path: Path) -> Self {
-        Self { text: self.text, path, depth: self.depth + 1, guard: self.guard }
+    fn below(&self, path: Path, place: Place) -> Self {
+        Self { text: self.text, path, place, depth: self.depth + 1, guard: self.guard }
     }
 
     /// Reports a plain scalar that other readers read differently. `found` must be a slice of the text to be recognised
@@ -131,18 +133,19 @@ impl Node<'_> {
         } else {
             quoted(format_args!("\"{found}\""))
         };
-        let message = format!(
-            "found {}, which without quotes is text in YAML 1.2 and {other} to kubectl and Helm: write {right}",
-            quoted(found)
-        );
+        let means = format!("without quotes is text in YAML 1.2 and {other} to kubectl and Helm");
+        let message = if self.place.is_shown() {
+            format!("found {}, which {means}: write {right}", quoted(found))
+        } else {
+            format!("what is here {means}: write it in quotes")
+        };
         self.guard.borrow_mut().add(path, message);
     }
 
     fn too_big(&self, number: &dyn fmt::Display) -> Value {
-        self.guard.borrow_mut().add(
-            &self.path,
-            format!("found the number {number}, which has more than 64 bits; put it in quotes if it is text"),
-        );
+        let number = if self.place.is_shown() { format!("the number {number}") } else { "a number".to_owned() };
+        let message = format!("found {number}, which has more than 64 bits; put it in quotes if it is text");
+        self.guard.borrow_mut().add(&self.path, message);
         Value::Null
     }
 
@@ -229,7 +232,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         self.enter()?;
         let mut values = Vec::new();
-        while let Some(value) = list.next_element_seed(self.below(self.path.index(values.len())))? {
+        while let Some(value) = list.next_element_seed(self.below(self.path.index(values.len()), self.place))? {
             values.push(value);
         }
         Ok(Value::Sequence(values))
@@ -238,9 +241,13 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         self.enter()?;
         let mut mapping = Mapping::new();
-        while let Some(key) = entries.next_key_seed(Key(&self))? {
-            let path = self.path.field(&key);
-            let value = entries.next_value_seed(self.below(path.clone()))?;
+        // YAML reads the rest of a secret behind a comma as a key.
+        let mut are_shown = self.place.is_shown();
+        while let Some(key) = entries.next_key_seed(Key { of: &self, is_shown: are_shown })? {
+            let path = if are_shown { self.path.field(&key) } else { self.path.clone() };
+            let place = self.place.field(&key);
+            are_shown &= place.is_shown();
+            let value = entries.next_value_seed(self.below(path.clone(), place))?;
             if mapping.insert(Value::String(key), value).is_some() {
                 self.guard.borrow_mut().add(&path, "this key stands twice in its mapping; keep one".to_owned());
             }
@@ -249,13 +256,17 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 }
 
-/// Reads a key of the node's mapping.
-struct Key<'p, 'a>(&'p Node<'a>);
+/// Reads a key of the node's mapping. What stands as a key at a place for secrets may be the secret.
+struct Key<'p, 'a> {
+    of: &'p Node<'a>,
+    is_shown: bool,
+}
 
 impl Key<'_, '_> {
     fn no_text<E: de::Error>(&self, found: impl fmt::Display) -> E {
+        let found = if self.is_shown { found.to_string() } else { "a value".to_owned() };
         let message = format!("found {found} where the name of a field belongs: write the name as text, in quotes");
-        self.0.guard.borrow_mut().refuse(message)
+        self.of.guard.borrow_mut().refuse(message)
     }
 }
 
@@ -275,8 +286,8 @@ impl<'de> Visitor<'de> for Key<'_, '_> {
     }
 
     fn visit_borrowed_str<E: de::Error>(self, key: &'de str) -> Result<String, E> {
-        if key.len() <= KEY_BYTES_MAX {
-            self.0.check_reading(&self.0.path.field(key), key, true);
+        if key.len() <= KEY_BYTES_MAX && self.is_shown {
+            self.of.check_reading(&self.of.path.field(key), key, true);
         }
         self.visit_str(key)
     }

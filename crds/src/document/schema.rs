@@ -98,7 +98,7 @@ shapes! {
     /// A region such as `eu-west-3`.
     Region => {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[-A-Za-z0-9]+$"};
     /// Brokers as `host:port`, with commas between them.
-    BootstrapServers => {"type": "string", "minLength": 1, "maxLength": 4096, "pattern": r"^\s*[^\s,/]+:[0-9]{1,5}\s*(,\s*[^\s,/]+:[0-9]{1,5}\s*)*$"};
+    BootstrapServers => {"type": "string", "minLength": 1, "maxLength": 4096, "pattern": r"^\s*[^\s,/@]+:[0-9]{1,5}\s*(,\s*[^\s,/@]+:[0-9]{1,5}\s*)*$"};
     /// A token for an action that is done once: a label's value.
     Token => {"type": "string", "minLength": 1, "maxLength": 63, "pattern": "^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"};
     /// A schedule: five fields, as in cron.

@@ -16,6 +16,7 @@ use serde_yaml::Value;
 
 use crate::decode::{BYTE_ORDER_MARK, parse_yaml};
 use crate::finding::{FINDINGS_MAX, Finding, Path};
+use crate::secrets;
 use old::Old;
 
 /// A document in the final shape.
@@ -80,7 +81,9 @@ pub fn rewrite(text: &str) -> Result<Option<Rewritten>, Vec<Finding>> {
         return Ok(None);
     }
     let right = translated(&document, &old).document;
-    let left = findings(old.iter().filter(|old| old.edits.is_empty()));
+    let hidden = secrets::hidden(&document);
+    let shown = old::places(hidden.as_ref().map_or(&document, |(hidden, _)| hidden));
+    let left = findings(shown.iter().filter(|old| old.edits.is_empty()));
     let is_right = |text: &String| parse_yaml(text).is_ok_and(|document| document == right);
     let edited = edited(text, &old).filter(is_right).filter(|edited| text::comments(edited) == text::comments(text));
     if let Some(text) = edited {

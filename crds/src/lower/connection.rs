@@ -33,10 +33,15 @@ fn kafka(kafka: &KafkaConnection, at: &Path, out: &mut Findings) -> Option<plan:
     for server in kafka.bootstrap_servers.split(',').map(str::trim) {
         let port = server
             .rsplit_once(':')
-            .filter(|(host, _)| !host.is_empty() && !host.contains(['/', ' ']))
+            .filter(|(host, _)| !host.is_empty() && !host.contains(['/', ' ', '@']))
             .map(|(_, port)| port);
         if !port.is_some_and(is_port) {
-            let message = format!("found {}: write host:port, several with commas between them", quoted(server));
+            let message = if server.contains('@') {
+                "found a user before the host: write host:port, and how the pipeline authenticates into `sasl`"
+                    .to_owned()
+            } else {
+                format!("found {}: write host:port, several with commas between them", quoted(server))
+            };
             out.add(&at.field("bootstrapServers"), message);
         }
     }

@@ -44,7 +44,7 @@ fn is_dns_1123_label(label: &str) -> bool {
 }
 
 /// Checks the name of a Secret or another object: a DNS-1123 subdomain.
-pub(super) fn check_object(name: &str) -> Result<(), String> {
+pub(crate) fn check_object(name: &str) -> Result<(), String> {
     if name.split('.').all(is_dns_1123_label) && name.len() <= OBJECT_NAME_CHARS_MAX {
         return Ok(());
     }
@@ -52,7 +52,7 @@ pub(super) fn check_object(name: &str) -> Result<(), String> {
 }
 
 /// Checks a key of a Secret by Kubernetes' rule. A key is a file's name, so it must not lead out of the folder.
-pub(super) fn check_secret_key(key: &str) -> Result<(), String> {
+pub(crate) fn check_secret_key(key: &str) -> Result<(), String> {
     let plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
     if plain && (1..=SECRET_KEY_CHARS_MAX).contains(&key.len()) && !key.starts_with("..") && key != "." {
         return Ok(());

@@ -26,6 +26,7 @@ mod notices;
 mod overrides;
 mod reference;
 mod right;
+mod secrets;
 mod shape;
 mod short_forms;
 mod stored;

@@ -7,6 +7,7 @@ mod value;
 use weir_plan::quote::quoted;
 
 use super::cut;
+use crate::secrets;
 
 pub(crate) use value::cut_by_comments;
 
@@ -20,7 +21,10 @@ pub(super) fn told(text: &str, error: &serde_yaml::Error, refused: Option<String
         Some(message) => Some(format!("line {line}: {message}")),
         None => read.structure(),
     });
-    sentence.unwrap_or_else(|| format!("this is not YAML that can be read: {said}"))
+    let Some(sentence) = sentence else { return format!("this is not YAML that can be read: {said}") };
+    // The line that the sentence is about, which it begins with.
+    let number = sentence.strip_prefix("line ").and_then(|rest| rest.split_once(':')?.0.parse().ok());
+    secrets::of_line(sentence, text, number.unwrap_or(line))
 }
 
 struct Refused<'a> {

@@ -4,6 +4,7 @@ use weir_plan::quote::quoted;
 
 use crate::decode::cut::{LINE_BYTES_MAX, Open, in_quotes};
 use crate::decode::events::{Events, Kind, ScalarStyle};
+use crate::secrets;
 
 /// A value as its line has it.
 struct Written<'a> {
@@ -138,7 +139,7 @@ pub(crate) fn cut_by_comments(text: &str) -> Vec<CutByComment> {
                  {whole}, if the rest belongs to it",
                 quoted(format_args!("{key}: {value}"))
             );
-            cut.push(CutByComment { key: key.to_owned(), message, is_open });
+            cut.push(CutByComment { key: key.to_owned(), message: secrets::in_sentence(message), is_open });
         }
     }
     cut
