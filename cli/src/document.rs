@@ -52,12 +52,12 @@ pub fn load(args: &DocumentArgs) -> Result<Plan, String> {
 /// All errors, one per line.
 pub fn load_with_notices(args: &DocumentArgs) -> Result<(Plan, Vec<String>), String> {
     with_texts(args, |text, override_text| {
-        let plan = weir_crds::load(text, override_text)?;
+        let loaded = weir_crds::load_whole(text, override_text)?;
         let of_override = override_text.map(weir_crds::notices_of_text).unwrap_or_default();
         let of_override = of_override.into_iter().map(|notice| format!("in the override: {notice}"));
-        let notices = weir_crds::notices(&plan).into_iter().chain(weir_crds::notices_of_text(text));
+        let notices = weir_crds::notices(&loaded).into_iter().chain(weir_crds::notices_of_text(text));
         let notices = notices.chain(of_override).collect();
-        Ok((plan, notices))
+        Ok((loaded.plan, notices))
     })
 }
 

@@ -40,7 +40,15 @@ use weir_plan::Plan;
 /// # Errors
 /// All errors, each with its path. Paths are those of the merged document.
 pub fn load(text: &str, override_text: Option<&str>) -> Result<Plan, Vec<Finding>> {
-    let loaded = Texts::read(text, override_text)?.judged(|read| loaded(read).map(|loaded| loaded.plan));
+    load_whole(text, override_text).map(|loaded| loaded.plan)
+}
+
+/// Like [`load`], with the document, from which [`notices`] are told.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_whole(text: &str, override_text: Option<&str>) -> Result<Loaded, Vec<Finding>> {
+    let loaded = Texts::read(text, override_text)?.judged(loaded);
     loaded.map_err(|mut findings| {
         // What is wrong with an expression may be that a comment cut it off.
         for cut in decode::cut_by_comments(text).into_iter().filter(|cut| !cut.is_open) {

@@ -14,17 +14,17 @@ pub fn document(input: &[u8]) {
         Some((text, over)) => (text, Some(over)),
         None => (text, None),
     };
-    match weir_crds::load(text, over) {
-        Ok(plan) => {
+    match weir_crds::load_whole(text, over) {
+        Ok(loaded) => {
             let explained = match weir_crds::explain(text, over) {
                 Ok(explained) => explained,
                 Err(refused) => panic!("loaded and not explained: {refused:?}"),
             };
             match weir_crds::load(&explained, None) {
-                Ok(again) => assert_eq!(format!("{again:?}"), format!("{plan:?}"), "{explained}"),
+                Ok(again) => assert_eq!(format!("{again:?}"), format!("{:?}", loaded.plan), "{explained}"),
                 Err(refused) => panic!("explained as {explained}, which is refused: {refused:?}"),
             }
-            let _ = weir_crds::notices(&plan);
+            let _ = weir_crds::notices(&loaded);
         }
         Err(refused) => check(&refused, input),
     }

@@ -47,6 +47,8 @@ pub struct Reading {
     pub fingerprint: Fingerprint,
     /// The token of the document's state action.
     pub state_action: Option<String>,
+    /// What may not do what the document's author meant: a sentence each.
+    pub notices: Vec<String>,
 }
 
 /// The reading of a valid document, or why it is refused.
@@ -85,7 +87,9 @@ struct Kept {
 /// # Errors
 /// All errors of the document.
 pub fn read(document: &Value) -> Result<Reading, Vec<Finding>> {
-    let Loaded { document, plan } = weir_crds::load_value(document)?;
+    let loaded = weir_crds::load_value(document)?;
+    let notices = weir_crds::notices(&loaded);
+    let Loaded { document, plan } = loaded;
     let folders = folders(&document);
     if !folders.is_empty() {
         return Err(folders);
@@ -94,6 +98,7 @@ pub fn read(document: &Value) -> Result<Reading, Vec<Finding>> {
         fingerprint: fingerprint(&plan),
         state_action: plan.state_action.map(|action| action.token),
         spec: document.spec,
+        notices,
     })
 }
 

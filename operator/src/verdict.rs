@@ -38,6 +38,8 @@ pub struct Verdict {
     /// Why the spec is not the target.
     pub refusal: Option<Refusal>,
     pub suspend: bool,
+    /// What may not do what the author of the spec meant.
+    pub notices: Vec<String>,
 }
 
 /// The planner's answers for the spec and for the running document.
@@ -68,7 +70,8 @@ pub fn judge(
         }
         (Err(refusal), _) => (rollback::standing(observed).cloned(), Some(refusal)),
     };
-    Verdict { target, refusal, suspend }
+    let notices = readings.spec.as_ref().map_or_else(|_| Vec::new(), |reading| reading.notices.clone());
+    Verdict { target, refusal, suspend, notices }
 }
 
 /// Whether the pipeline should have no pods. There are two ways to say so.

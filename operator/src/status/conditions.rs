@@ -217,7 +217,11 @@ fn validated(facts: &Facts<'_>) -> Finding {
             finding(Severity::Unknown, refusal.reason, refusal.message.clone())
         }
         Some(refusal) if refusal.is_invalid() => finding(Severity::False, refusal.reason, refusal.message.clone()),
-        _ => finding(Severity::True, Reason::Valid, "the document, its Secrets and its checkpoint are right"),
+        _ => {
+            let right = "the document, its Secrets and its checkpoint are right";
+            let notices = facts.verdict.notices.iter().map(|notice| format!("\nwarning: {notice}"));
+            finding(Severity::True, Reason::Valid, format!("{right}{}", notices.collect::<String>()))
+        }
     }
 }
 

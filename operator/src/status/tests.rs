@@ -188,6 +188,21 @@ fn a_refused_change_is_stalled_while_the_old_document_is_ready() {
 }
 
 #[test]
+fn what_may_not_be_meant_is_in_the_condition_of_a_valid_document() {
+    let mut pipeline = rides();
+    pipeline.spec["storage"].as_array_mut().unwrap().push(json!({"uriPrefix": "s3://lakes/", "s3": {}}));
+    let status = found(&pipeline, &empty_cluster(), None, None);
+    assert_conditions(&status, &["Stalled=False/UpToDate", "Validated=True/Valid"]);
+    let validated = status.conditions.iter().find(|condition| condition.type_ == "Validated").unwrap();
+    assert_eq!(
+        validated.message,
+        "the document, its Secrets and its checkpoint are right\n\
+         warning: spec.storage[1].uriPrefix: no URI of the document lies in `s3://lakes/`, so the entry is used for \
+         nothing, and other settings are for the document's URIs: did you mean `s3://lake/`?"
+    );
+}
+
+#[test]
 fn a_wrong_first_document_is_not_ready_and_stalled() {
     let status = found(&rides_with("/sinks/0/from", json!("nowhere")), &empty_cluster(), None, None);
     let expected = [

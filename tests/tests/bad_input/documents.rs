@@ -125,6 +125,35 @@ fn a_feature_that_is_not_built_yet() {
 }
 
 #[test]
+fn what_may_not_be_meant_is_a_warning_of_a_valid_document() {
+    let mut document = rides();
+    let more = json!({"name": "old", "kafka": {"bootstrapServers": "old:9092"}});
+    document["spec"]["connections"].as_array_mut().unwrap().push(more);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pipeline.yaml");
+    std::fs::write(&file, document.to_string()).unwrap();
+    let out = engine::call(&["validate", "-f", &file.to_string_lossy()]);
+    let warning = "spec.connections[1]: nothing in the document refers to `old`";
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success() && said.starts_with(&format!("warning: {warning}")), "{out:?}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    // Nobody listens at the address of the broker.
+    let out = engine::call(&["run", "-f", &file.to_string_lossy(), "--give-up-after", "1ms"]);
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(!out.status.success() && said.contains("WARN") && said.contains(warning), "{said}");
+}
+
+#[test]
+fn secrets_in_a_document_are_not_printed() {
+    let mut document = rides();
+    document["spec"]["connections"][0]["kafka"]["sasl"] = json!({"mechanism": "PLAIN", "passwordSecretRef": "hunter2"});
+    document["spec"]["storage"] = json!([{"uriPrefix": "s3://lake/", "s3": {"endpoint": "https://me:hunter2@host", "secretAccessKey": "hunter2"}}]);
+    let (code, said) = validate(&document);
+    assert_eq!(code, Some(CONFIG), "{said}");
+    assert!(!said.contains("hunter2") && said.matches("(hidden)").count() == 2, "{said}");
+}
+
+#[test]
 fn all_errors_come_at_once() {
     refused(
         |s| {
