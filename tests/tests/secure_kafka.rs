@@ -187,6 +187,10 @@ fn each_refusal_is_one_sentence_with_the_cause_and_the_address() {
     let to_plain = json!({"tls": tls(), "bootstrapServers": plain});
     refused(Door::User, &to_plain, RETRY_EXHAUSTED, &[&plain, "speaks no TLS"]);
     refused(Door::User, &json!({"tls": tls()}), RETRY_EXHAUSTED, &["Kafka", "`sasl`"]);
+    let without_sasl = "this listener has no SASL; leave out `sasl`";
+    let plain_sasl = json!({"sasl": scram(), "bootstrapServers": plain});
+    refused(Door::User, &plain_sasl, CONFIG, &[&plain, without_sasl, "SASL state)"]);
+    refused(Door::Tls, &right, CONFIG, &[&at(Door::Tls), without_sasl, "SASL state)"]);
 
     let mut stranger = scram();
     stranger["username"] = json!({"value": STRANGER});

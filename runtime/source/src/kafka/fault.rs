@@ -86,6 +86,8 @@ impl BrokerFault {
         let reason = reason.split(" (after ").next().unwrap_or(reason).trim_end();
         // Our own words name the document's fields instead of librdkafka's settings.
         let reason = reason.split(": broker certificate could not be verified").next().unwrap_or(reason);
+        // A listener without SASL has no mechanisms to list.
+        let reason = reason.strip_suffix(": broker's supported mechanisms:").unwrap_or(reason);
         Some(Self { address: address.to_owned(), origin, reason: reason.to_owned() })
     }
 }

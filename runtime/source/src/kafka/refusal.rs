@@ -11,11 +11,17 @@ struct Known {
 }
 
 /// The first that fits counts.
-const KNOWN: [Known; 7] = [
+const KNOWN: [Known; 8] = [
     Known {
         says: "SASL authentication error",
         then: "the broker does not accept this user; see the user, the password and the mechanism in the connection's \
                `sasl`, and the Secret that they are from",
+        is_final: true,
+    },
+    Known {
+        says: "Request not valid in current SASL state",
+        then: "this listener has no SASL; leave out `sasl` in the connection, or write the address of a listener with \
+               SASL",
         is_final: true,
     },
     Known {
@@ -90,6 +96,11 @@ mod tests {
             (
                 "SASL SCRAM-SHA-1 mechanism handshake failed: Broker: Unsupported SASL mechanism",
                 "`sasl.mechanism`",
+                true,
+            ),
+            (
+                "SASL SCRAM-SHA-512 mechanism handshake failed: Broker: Request not valid in current SASL state",
+                "this listener has no SASL; leave out `sasl`",
                 true,
             ),
             ("SSL handshake failed: error:0A000086:SSL routines::certificate verify failed", "`tls.caSecretRef`", true),
