@@ -16,7 +16,7 @@ pub(crate) const LOCAL_DAYS: &str = "for days of UTC+2 (without summer time) wri
 const OUT: &str = "; leave it out";
 const NO_STEP: &str = "; leave the step out";
 const JSON: &str = ": write json: {} in its place, for records that are JSON objects";
-const TUMBLING: &str = ": write tumbling: {size: 5m} in its place";
+const TUMBLING: &str = "; the only windows so far are tumbling: {size: 5m}, which give another result";
 const DELTA: &str = ": write delta: {uri: s3://lake/rides} in its place";
 const KAFKA_TIME: &str = ": write metadataColumns: [{name: kafka_time, field: Timestamp}] in `kafka`, and expr: \
                           kafka_time here";

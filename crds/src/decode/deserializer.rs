@@ -161,7 +161,8 @@ impl<'de> Deserializer<'de> for At<'de> {
             None => visitor.visit_str(""),
             Some(Value::String(s)) => visitor.visit_str(s),
             // The value can't be used as text, because its spelling is lost: 1.10 is the number 1.1.
-            Some(Value::Number(_) | Value::Bool(_) | Value::Tagged(_)) => Err(self.0.wrong("text in quotes")),
+            Some(Value::Number(number)) => Err(self.0.wrong(&short::text_for_number(&self.0.path, number))),
+            Some(Value::Bool(_) | Value::Tagged(_)) => Err(self.0.wrong("text in quotes")),
             Some(Value::Sequence(list)) => Err(self.0.wrong(&short::text(self.0.path.last(), list))),
             Some(_) => Err(self.0.wrong("text")),
         };

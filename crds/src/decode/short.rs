@@ -1,12 +1,14 @@
 //! What to write in place of a value that is shorter than the document's shape: a text where a block or a list belongs,
 //! or a list where a text does.
 
-use serde_yaml::{Mapping, Value};
+use serde_yaml::{Mapping, Number, Value};
 use weir_plan::quote::quoted;
 
 use crate::document::unions;
 use crate::duration;
 use crate::explain::write::flow;
+use crate::finding::Path;
+use crate::lower::time_of_number;
 use crate::secrets::HIDDEN;
 
 /// The block that a text probably stands for, by the block's type; `None` if that can't be told.
@@ -20,7 +22,9 @@ pub(super) fn block(type_name: &str, text: &str) -> Option<String> {
     Some(match type_name {
         "StartFrom" => match named(&["Earliest", "Latest"]) {
             Some(position) => format!("{{position: {position}}}"),
-            None if text.starts_with(|c: char| c.is_ascii_digit()) => format!("{{timestamp: \"{text}\"}}"),
+            None if text.starts_with(|c: char| c.is_ascii_digit()) => {
+                format!("{{timestamp: \"{}\"}}", time_of_number(text).as_deref().unwrap_or(text))
+            }
             None => return None,
         },
         "Trigger" => match named(&["AsSoonAsPossible", "AvailableNow"]) {
@@ -78,6 +82,17 @@ pub(super) fn element(list: &str, mapping: &Mapping) -> Option<String> {
             Some(format!("- {{{}, expr: {}}}", name(first), scalar(expr)))
         }
         _ => None,
+    }
+}
+
+/// What to write in place of a number where a text belongs, by the field's place.
+pub(super) fn text_for_number(field: &Path, number: &Number) -> String {
+    if !field.to_string().ends_with(".startFrom.timestamp") {
+        return "text in quotes".to_owned();
+    }
+    match time_of_number(&number.to_string()) {
+        Some(time) => quoted(format_args!("\"{time}\"")),
+        None => format!("a time in RFC 3339, as in {}", quoted("\"2026-01-01T00:00:00Z\"")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::DateTime;
+use chrono::{DateTime, Datelike, SecondsFormat};
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan;
 use weir_plan::quote::quoted;
@@ -19,6 +19,10 @@ const OFFSETS_MAX: usize = 256;
 /// The most partitions of one topic that may be assigned.
 const ASSIGNED_MAX: usize = 256;
 const PATTERN_CHARS_MAX: usize = 1024;
+/// A smaller number for a time counts seconds: as milliseconds it would be before 1974, and there were no logs.
+const SECONDS_BELOW: i64 = 100_000_000_000;
+/// The last year that RFC 3339 can write.
+const YEAR_MAX: i32 = 9999;
 
 pub(super) fn lower(
     document: &StreamPipeline,
@@ -181,13 +185,26 @@ fn position(position: Position) -> plan::StartFrom {
 /// The time in milliseconds, Kafka's unit, rounded up: the first millisecond at or after it.
 fn timestamp_ms(text: &str) -> Result<i64, String> {
     let right = "write a time in RFC 3339, as in 2026-01-01T00:00:00Z";
-    let time = DateTime::parse_from_rfc3339(text).map_err(|_| format!("found {}; {right}", quoted(text)))?;
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| match time_of_number(text) {
+        Some(time) => format!("found {}; write the time in RFC 3339, {}", quoted(text), quoted(time)),
+        None => format!("found {}; {right}", quoted(text)),
+    })?;
     let (ms, rest) = (time.timestamp_millis(), time.timestamp_subsec_nanos() % 1_000_000);
     // Negative timestamps have special meanings in Kafka's protocol.
     if ms < 0 {
         return Err(format!("found {}: write a time from 1970 on", quoted(text)));
     }
     Ok(ms + i64::from(rest > 0))
+}
+
+/// The time in RFC 3339 that a number probably means: milliseconds since 1970, or seconds if it is too small for that.
+pub(crate) fn time_of_number(text: &str) -> Option<String> {
+    let number: i64 = text.parse().ok().filter(|number| *number >= 0)?;
+    let time = match number {
+        ..SECONDS_BELOW => DateTime::from_timestamp(number, 0),
+        _ => DateTime::from_timestamp_millis(number),
+    };
+    time.filter(|time| time.year() <= YEAR_MAX).map(|time| time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
 fn offsets(

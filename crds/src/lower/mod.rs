@@ -23,6 +23,7 @@ mod source;
 mod step;
 pub(crate) mod uri;
 
+pub(crate) use kafka::time_of_number;
 pub(crate) use name::{check_object, check_secret_key};
 pub(crate) use quantity::{parse_bytes, parse_thousandths};
 use weir_plan::Plan;

@@ -1,6 +1,6 @@
 //! Errors in columns and expressions.
 
-use crate::right::{said, told};
+use crate::right::{findings, said, told, with};
 
 #[test]
 fn wrong_columns_and_expressions() {
@@ -127,4 +127,40 @@ fn expressions_that_would_take_long_to_plan_are_refused_before_any_is_planned() 
         &[("expr: ts", &times)],
         &[&said_of("spec.sources[0].eventTime.expr", 9_510_350, "have the producer write the time as a column")],
     );
+}
+
+/// The advice for a partition that is no column is a document that is right.
+#[test]
+fn a_partition_by_a_part_of_a_time_is_refused_with_the_column_to_add() {
+    const SINK: &str = "from: revenue, delta: {uri: s3://lake/silver, partitionBy: [city]}";
+    let sink = |from: &str, column: &str| {
+        format!("{SINK}}}\n  - {{name: parts, from: {from}, delta: {{uri: s3://lake/parts, partitionBy: [{column}]}}")
+    };
+    for (partition, name, column) in [
+        ("date", "date", "{name: date, expr: cast(ts as date)}"),
+        ("date(ts)", "date", "{name: date, expr: cast(ts as date)}"),
+        ("TO_DATE( ts )", "date", "{name: date, expr: cast(ts as date)}"),
+        ("days(ts)", "days", "{name: days, expr: cast(ts as date)}"),
+        ("hour(ts)", "hour", "{name: hour, expr: \"date_trunc('hour', ts)\"}"),
+        ("month(ts)", "month", "{name: month, expr: \"cast(date_trunc('month', ts) as date)\"}"),
+        ("year", "year", "{name: year, expr: \"cast(date_trunc('year', ts) as date)\"}"),
+    ] {
+        assert_eq!(
+            findings(&with(&[(SINK, &sink("rides", partition))])),
+            [format!(
+                "spec.sinks[1].delta.partitionBy[0]: the sink writes no column `{partition}`; partitions are columns: \
+                 add it in a map before the sink, `addColumns: [{column}]`"
+            )]
+        );
+        let map = format!("\n  - {{name: parted, map: {{from: rides, addColumns: [{column}]}}}}\n  sinks:");
+        assert_eq!(findings(&with(&[(SINK, &sink("parted", name)), ("\n  sinks:", &map)])), [""; 0], "{partition}");
+    }
+    for partition in ["date(price)", "date(nowhere)", "upper(city)", "day(ts, 1)", "date)"] {
+        assert_eq!(
+            findings(&with(&[(SINK, &sink("rides", &format!("\"{partition}\"")))])),
+            [format!(
+                "spec.sinks[1].delta.partitionBy[0]: the sink writes no column `{partition}`; write city, price or ts"
+            )]
+        );
+    }
 }

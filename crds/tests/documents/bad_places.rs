@@ -87,6 +87,14 @@ fn wrong_places_and_connections() {
             "the start is a time or an offset for each topic",
             &[
                 &[("topics: [rides]}", "topics: [rides], startFrom: {timestamp: \"2026-01-01\"}}")],
+                &[("topics: [rides]}", "topics: [rides], startFrom: {timestamp: 1767225600000}}")],
+                &[("topics: [rides]}", "topics: [rides], startFrom: {timestamp: \"1767225600250\"}}")],
+                &[("topics: [rides]}", "topics: [rides], startFrom: {timestamp: 1767225600}}")],
+                &[("topics: [rides]}", "topics: [rides], startFrom: {timestamp: -1}}")],
+                &[("topics: [rides]}", "topics: [rides], startFrom: {timestamp: 9223372036854775807}}")],
+                &[("topics: [rides]}", "topics: [rides], startFrom: \"1767225600000\"}")],
+                &[("topics: [rides]", "topicPattern: \"rides-%\"")],
+                &[("topics: [rides]", "topicPattern: \"rides, orders\"")],
                 &[("topics: [rides]}", "topics: [rides], startFrom: {timestamp: \"1969-12-31T23:59:59Z\"}}")],
                 &[(
                     "topics: [rides]}",

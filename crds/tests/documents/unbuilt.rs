@@ -3,8 +3,7 @@
 use crate::right::said;
 
 const WINDOW: (&str, &str) = ("window: {tumbling: {size: 5m}}", "window: {session: {gap: 30m}}");
-const NO_SESSIONS: &str =
-    "spec.steps[1].aggregate.window.session: not supported yet: write tumbling: {size: 5m} in its place";
+const NO_SESSIONS: &str = "spec.steps[1].aggregate.window.session: not supported yet; the only windows so far are tumbling: {size: 5m}, which give another result";
 
 #[test]
 fn the_columns_of_an_aggregate_whose_window_is_unbuilt_are_known_behind_it() {
@@ -84,7 +83,7 @@ fn a_part_that_is_unbuilt_is_told_alone_whatever_is_in_it() {
       columns: [{name: city, expr: upper(city)}, {name: price}]";
     let json = ": write json: {} in its place, for records that are JSON objects";
     let delta = ": write delta: {uri: s3://lake/rides} in its place";
-    let tumbling = ": write tumbling: {size: 5m} in its place";
+    let tumbling = "; the only windows so far are tumbling: {size: 5m}, which give another result";
     let no_step = "; leave the step out";
     for (old, new, path, instead) in [
         (JSON, "format: {raw: {}}", "spec.sources[0].format.raw", json),

@@ -1,4 +1,4 @@
-//! Shell patterns such as `rides-*`, which mean something else as regular expressions.
+//! Patterns of a shell or of SQL such as `rides-*` and `rides-%`, which mean something else as regular expressions.
 
 use crate::quote::quoted;
 
@@ -15,7 +15,7 @@ pub(super) fn refused(pattern: &str) -> Option<String> {
         ));
     }
     let found = repetitions(&chars);
-    let first = found.first()?;
+    let Some(first) = found.first() else { return no_topic(pattern, &chars) };
     let before: String = chars[first.literal..first.sign].iter().collect();
     let (does, any) = match chars[first.sign] {
         '*' => (format!("`*` repeats the `{before}` before it"), "names that go on in any way"),
@@ -39,6 +39,63 @@ pub(super) fn refused(pattern: &str) -> Option<String> {
         "found {}, in which {does}: write {any_text} for {any}, or {as_written} if that is meant",
         quoted(pattern)
     ))
+}
+
+/// Refuses a pattern with a character that stands for itself and is in no topic's name.
+fn no_topic(pattern: &str, chars: &[char]) -> Option<String> {
+    let found = literal_of_no_topic(chars)?;
+    let listed: Vec<_> = pattern.split(',').map(str::trim).collect();
+    let right = match found {
+        '%' => format!("write {} for names that go on in any way", quoted(pattern.replace('%', ".*"))),
+        ',' if listed.iter().all(|name| !name.is_empty()) => {
+            format!("write {} for any of these names", quoted(listed.join("|")))
+        }
+        _ => {
+            let without: String = chars.iter().filter(|c| **c != found).collect();
+            match without.as_str() {
+                _ if found.is_alphanumeric() => "write a regular expression, as in rides-.*".to_owned(),
+                "" => "write a regular expression, as in rides-.*".to_owned(),
+                without => format!("leave it out, as in {}", quoted(without)),
+            }
+        }
+    };
+    Some(format!(
+        "found {}, in which {} stands for itself, and the names of topics have only letters, digits, `.`, `_` and `-`: \
+         {right}",
+        quoted(pattern),
+        quoted(found)
+    ))
+}
+
+/// The first character of the pattern that is no syntax of regular expressions and in no topic's name. What is within
+/// brackets or braces or behind a backslash is syntax, and so is the beginning of a group up to its colon.
+fn literal_of_no_topic(chars: &[char]) -> Option<char> {
+    const SYNTAX: &str = r"\^$.|?*+()[]{}";
+    let mut rest = chars.iter().copied().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => {
+                let _escaped = rest.next();
+            }
+            '[' => {
+                // A bracket at the beginning of a class stands for itself.
+                let _negated = rest.next_if_eq(&'^');
+                let _itself = rest.next_if_eq(&']');
+                rest.by_ref().take_while(|c| *c != ']').for_each(drop);
+            }
+            '{' => rest.by_ref().take_while(|c| *c != '}').for_each(drop),
+            '(' if rest.next_if_eq(&'?').is_some() => {
+                let flags: String = rest.by_ref().take_while(|c| !matches!(c, ':' | ')' | '>')).collect();
+                // With the flag x, spaces and comments are syntax.
+                if !flags.starts_with(['P', '<']) && flags.contains('x') {
+                    return None;
+                }
+            }
+            c if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') || SYNTAX.contains(c) => {}
+            other => return Some(other),
+        }
+    }
+    None
 }
 
 /// A literal character with the `*` or `?` behind it, as places in the pattern's characters.
@@ -127,8 +184,38 @@ mod tests {
     }
 
     #[test]
+    fn a_character_that_no_topic_has_is_refused_with_what_to_write() {
+        for (pattern, found, right) in [
+            ("rides-%", '%', "write `rides-.*` for names that go on in any way"),
+            ("%rides%", '%', "write `.*rides.*` for names that go on in any way"),
+            ("rides, orders-.*", ',', "write `rides|orders-.*` for any of these names"),
+            (",", ',', "write a regular expression, as in rides-.*"),
+            ("/rides-.*/", '/', "leave it out, as in `rides-.*`"),
+            ("^rides .*$", ' ', "leave it out, as in `^rides.*$`"),
+            ("fährten", 'ä', "write a regular expression, as in rides-.*"),
+            ("(?i)rides:.*", ':', "leave it out, as in `(?i)rides.*`"),
+        ] {
+            let said = format!(
+                "found `{pattern}`, in which `{found}` stands for itself, and the names of topics have only letters, \
+                 digits, `.`, `_` and `-`: {right}"
+            );
+            assert_eq!(refused(pattern), Some(said));
+        }
+    }
+
+    #[test]
     fn regular_expressions_are_not() {
         for pattern in [
+            "[^/ %]+",
+            "[]%]x",
+            r"\%",
+            "a{2,3}",
+            "(?:rides|orders)",
+            "(?P<name>rides)",
+            "(?<name>rides)",
+            "(?i:rides)",
+            "(?x) rides - .* # any",
+            "^rides$",
             "rides-.*",
             "rides.*",
             ".*",

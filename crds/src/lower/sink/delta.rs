@@ -94,7 +94,13 @@ fn check_partitions(partition_by: &[String], schema: Option<&SchemaRef>, at: &Pa
         let at = at.index(i);
         match schema.fields().iter().find(|f| f.name() == column) {
             None => {
-                out.add(&at, format!("the sink writes no column {}; {}", quoted(column), suggestion(column, &names)))
+                let right = match added(column, schema) {
+                    Some(added) => {
+                        format!("partitions are columns: add it in a map before the sink, {}", quoted(added))
+                    }
+                    None => suggestion(column, &names),
+                };
+                out.add(&at, format!("the sink writes no column {}; {right}", quoted(column)));
             }
             Some(field) if !is_partition_type(field.data_type()) => {
                 let message = format!(
@@ -111,6 +117,35 @@ fn check_partitions(partition_by: &[String], schema: Option<&SchemaRef>, at: &Pa
     if !names.is_empty() && names.iter().all(|n| partition_by.iter().any(|p| p == n)) {
         out.add(at, "every column is a partition column, so that files would be empty; leave at least one out");
     }
+}
+
+/// The field that adds a column to a map, for a partition that is an expression (`date(ts)`) or the name of a part of a
+/// time (`date`).
+fn added(partition: &str, schema: &SchemaRef) -> Option<String> {
+    let (function, argument) = match partition.split_once('(') {
+        Some((function, argument)) => (function.trim(), Some(argument.strip_suffix(')')?.trim())),
+        None => (partition, None),
+    };
+    let is_plain = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let times = schema.fields().iter().filter(|field| matches!(field.data_type(), ArrowType::Timestamp(..)));
+    let mut times = times.map(|field| field.name().as_str()).filter(|name| is_plain(name));
+    let time = match argument {
+        Some(argument) => times.find(|name| *name == argument)?,
+        None => times.next()?,
+    };
+    let function = function.to_lowercase();
+    let (name, expr) = match function.as_str() {
+        "date" | "to_date" => ("date", format!("cast({time} as date)")),
+        day @ ("day" | "days") => (day, format!("cast({time} as date)")),
+        hour @ ("hour" | "hours") => (hour, format!("date_trunc('hour', {time})")),
+        month @ ("month" | "months") => (month, format!("cast(date_trunc('month', {time}) as date)")),
+        year @ ("year" | "years") => (year, format!("cast(date_trunc('year', {time}) as date)")),
+        _ => return None,
+    };
+    Some(match expr.contains(',') {
+        true => format!("addColumns: [{{name: {name}, expr: \"{expr}\"}}]"),
+        false => format!("addColumns: [{{name: {name}, expr: {expr}}}]"),
+    })
 }
 
 /// Whether a column of this type can partition a table. Partition values are written as text into paths and the log:
