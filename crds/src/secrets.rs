@@ -1,9 +1,9 @@
 //! What no message shows: values at places for secrets, and the user info of addresses.
 //!
 //! Authors write passwords where the name of a Secret belongs, and messages end up in logs, conditions and events.
-//! Therefore a refused document is judged a second time with such values replaced, and only those findings are reported:
-//! no code that makes a message has to know which values are secret. What concerns a text that could not be read has
-//! rules of its own here, since such a text has no values yet.
+//! Therefore a refused document is judged a second time with such values replaced, and only what is found then is
+//! reported: no code that makes a message has to know which values are secret. What concerns a text that could not be
+//! read has rules of its own here, since such a text has no values yet.
 
 use serde_yaml::value::{Tag, TaggedValue};
 use serde_yaml::{Mapping, Value};
@@ -252,9 +252,8 @@ pub(crate) fn of_line(sentence: String, text: &str, number: usize) -> String {
     shown + rest
 }
 
-/// Whether a line of a text that is not YAML may have a secret in it: it has a key for one or an address with user info,
-/// or belongs to a key for one by its indent, or follows such a key and may be the rest of its
-/// value.
+/// Whether a line of a text that is not YAML may have a secret in it: it has a key for one or an address with user
+/// info, or belongs to a key for one by its indent, or follows such a key and may be the rest of its value.
 fn has_secret(text: &str, number: usize) -> bool {
     let lines: Vec<_> = text.lines().take(number).collect();
     let Some((line, before)) = lines.split_last() else { return false };

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
@@ -94,8 +95,10 @@ impl<'a> Secured<'a> {
     fn refuses(&self, door: Door, kafka: &Json, code: i32, says: &[&str]) {
         // What is refused for good ends long before that.
         let give_up_after = if code == RETRY_EXHAUSTED { GIVES_UP_AFTER } else { RUN_LIMIT };
+        let began = Instant::now();
         let exit = self.start(door, kafka, "AvailableNow").give_up_after(give_up_after).run(RUN_LIMIT);
-        eprintln!("{door:?} {kafka}:\n  {}", exit.stderr.lines().last().unwrap_or_default());
+        let said = exit.stderr.lines().last().unwrap_or_default();
+        eprintln!("{door:?} {kafka}, after {:.1?}:\n  {said}", began.elapsed());
         exit.expect(code);
         for part in says {
             assert!(exit.stderr.contains(part), "{door:?} {kafka}: `{part}` should be in {}", exit.stderr);

@@ -15,6 +15,10 @@ use super::fault;
 /// The timeout of one request; a question may send several before its deadline.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
+/// The timeout of the first request to brokers that have not let this client in yet. The client does not end a request
+/// early when they refuse it, so the next ones take twice as long each, up to [`ATTEMPT`].
+const FIRST_ATTEMPT: Duration = Duration::from_millis(250);
+
 /// The pause between two attempts that were answered at once.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
@@ -128,9 +132,11 @@ pub(super) fn until_answered<T>(
     until: Instant,
     mut ask: impl FnMut(Duration) -> Result<T, KafkaError>,
 ) -> Result<T, Refusal> {
+    let mut attempt = if client.context().was_let_in() { ATTEMPT } else { FIRST_ATTEMPT };
     loop {
         let started = steady();
-        let timeout = until.saturating_duration_since(started).clamp(Duration::from_millis(1), ATTEMPT);
+        let timeout = until.saturating_duration_since(started).clamp(Duration::from_millis(1), attempt);
+        attempt = ATTEMPT.min(2 * attempt);
         let refusal = match ask(timeout) {
             Ok(answer) => {
                 client.context().let_in();

@@ -86,19 +86,36 @@ impl Events {
         self.was_let_in.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn was_let_in(&self) -> bool {
+        self.was_let_in.load(Ordering::Relaxed)
+    }
+
     /// Why no broker lets this client in, if none ever has and waiting would not help: wrong certificates or passwords,
     /// as far as one can tell. A client that was let in before waits, since its passwords are then being replaced.
     pub(super) fn shut_out(&self) -> Option<Failure> {
-        if self.was_let_in.load(Ordering::Relaxed) {
+        if self.was_let_in() {
             return None;
         }
         let mut state = self.lock();
         let now = steady();
         let since = state.refused_since?;
-        if now.saturating_duration_since(since) < REFUSAL_STANDS_AFTER {
+        if now.saturating_duration_since(since) < REFUSAL_STANDS_AFTER && !self.is_refused_everywhere(&state) {
             return None;
         }
         Some(Failure::config(self.describe(&mut state, now).message))
+    }
+
+    /// Whether each broker that the document names refuses this client for certain, and it is known what is wrong with
+    /// their certificates.
+    fn is_refused_everywhere(&self, state: &State) -> bool {
+        let is_explained = |address: &str, reason: &str| {
+            !refusal::is_of_certificate(reason) || state.certificates.get(address).is_some_and(Option::is_some)
+        };
+        self.access.servers().all(|server| {
+            state.faults.iter().any(|((address, _), (reason, _))| {
+                address == server && refusal::is_certain(reason) && is_explained(address, reason)
+            })
+        })
     }
 
     /// A counter that grows whenever the client loses sight of a topic or a partition. Each lane then asks about its
@@ -125,7 +142,7 @@ impl Events {
             let failure = self.describe(&mut state, steady());
             (failure, state.faults.values().all(|(reason, _)| refusal::is_hanging_up(reason)))
         };
-        if self.was_let_in.load(Ordering::Relaxed) {
+        if self.was_let_in() {
             return failure;
         }
         // librdkafka says little of a broker that hangs up, as one does that gets something other than TLS, or a
@@ -279,6 +296,33 @@ mod tests {
     use weir_plan::plan::KafkaConnection;
 
     use super::*;
+
+    #[test]
+    fn a_certain_refusal_by_each_broker_stands_at_once_and_another_after_a_while() {
+        let events = Events::new(Access::new(&KafkaConnection::plaintext("a:1, b:2"), &Secrets::default()));
+        let handshake = "SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism";
+        events.error(transport(), &format!("a:1/bootstrap: {handshake}"));
+        assert!(events.shut_out().is_none(), "the other one may let it in");
+        events.error(transport(), "b:2/bootstrap: SASL authentication error: Authentication failed");
+        assert!(events.shut_out().is_none(), "the user may be new");
+        events.error(transport(), &format!("b:2/bootstrap: {handshake}"));
+        let refused = events.shut_out().unwrap();
+        assert!(refused.message.contains("a:1") && refused.message.contains("b:2"), "{refused}");
+        events.let_in();
+        assert!(events.shut_out().is_none());
+    }
+
+    #[test]
+    fn a_certificate_that_is_refused_stands_when_it_is_known_why() {
+        let events = Events::new(Access::new(&KafkaConnection::plaintext("a:1"), &Secrets::default()));
+        events.error(
+            transport(),
+            "a:1/bootstrap: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed",
+        );
+        assert!(events.shut_out().is_none());
+        events.lock().certificates.insert("a:1".to_owned(), Some("it has expired".to_owned()));
+        assert!(events.shut_out().is_some_and(|refused| refused.message.contains("it has expired")));
+    }
 
     const REFUSED: &str = "b:1/2: Connect to ipv4#10.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)";
 

@@ -6,8 +6,18 @@ const UNVERIFIED: &str = "certificate verify failed";
 struct Known {
     says: &'static str,
     then: &'static str,
-    /// Whether a broker surely refuses this client, so that a longer wait alone mends nothing.
-    is_final: bool,
+    weight: Weight,
+}
+
+/// What a text says about later attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// Another attempt may succeed.
+    Passing,
+    /// The broker refuses this client, unless it has not heard of a new user or password yet.
+    Refusal,
+    /// The broker refuses this client until somebody changes one of them.
+    CertainRefusal,
 }
 
 /// The first that fits counts.
@@ -16,35 +26,35 @@ const KNOWN: [Known; 8] = [
         says: "SASL authentication error",
         then: "the broker does not accept this user; see the user, the password and the mechanism in the connection's \
                `sasl`, and the Secret that they are from",
-        is_final: true,
+        weight: Weight::Refusal,
     },
     Known {
         says: "Request not valid in current SASL state",
         then: "this listener has no SASL; leave out `sasl` in the connection, or write the address of a listener with \
                SASL",
-        is_final: true,
+        weight: Weight::CertainRefusal,
     },
     Known {
         says: "mechanism handshake failed",
         then: "write one of the broker's mechanisms as `sasl.mechanism`",
-        is_final: true,
+        weight: Weight::CertainRefusal,
     },
     Known {
         says: UNVERIFIED,
         then: "the broker's certificate is not trusted; write the authority that signed it as `tls.caSecretRef` in the \
                connection",
-        is_final: true,
+        weight: Weight::CertainRefusal,
     },
     Known {
         says: "SSL alert number",
         then: "the broker asks for a client's certificate that it trusts; write `tls.clientSecretRef` in the connection, \
                with a certificate from an authority that the broker knows",
-        is_final: true,
+        weight: Weight::CertainRefusal,
     },
-    Known { says: "wrong version number", then: NO_TLS, is_final: false },
+    Known { says: "wrong version number", then: NO_TLS, weight: Weight::Passing },
     // A broker that is about to end hangs up too.
-    Known { says: "connecting to a PLAINTEXT broker listener", then: NO_TLS, is_final: false },
-    Known { says: "SSL connection closed by peer", then: NO_TLS, is_final: false },
+    Known { says: "connecting to a PLAINTEXT broker listener", then: NO_TLS, weight: Weight::Passing },
+    Known { says: "SSL connection closed by peer", then: NO_TLS, weight: Weight::Passing },
 ];
 
 const NO_TLS: &str =
@@ -52,7 +62,12 @@ const NO_TLS: &str =
 
 /// Whether this is a refusal, which a longer wait alone does not mend.
 pub(super) fn is_one(reason: &str) -> bool {
-    known(reason).is_some_and(|known| known.is_final)
+    known(reason).is_some_and(|known| known.weight != Weight::Passing)
+}
+
+/// Whether this is a refusal that another attempt meets too, however soon or late it comes.
+pub(super) fn is_certain(reason: &str) -> bool {
+    known(reason).is_some_and(|known| known.weight == Weight::CertainRefusal)
 }
 
 /// Whether a broker ended the connection and did not say why.
@@ -114,6 +129,7 @@ mod tests {
         ] {
             assert!(explained(text).contains(part), "{}", explained(text));
             assert_eq!(is_one(text), is_final, "{text}");
+            assert_eq!(is_certain(text), is_final && !text.starts_with("SASL authentication"), "{text}");
         }
         for (text, hangs_up) in [
             ("Send failed: SSL transport error: Broken pipe", true),

@@ -114,7 +114,8 @@ impl Access {
         self.connection.sasl.is_none() && self.servers().any(certificate::is_reached)
     }
 
-    fn servers(&self) -> impl Iterator<Item = &str> {
+    /// The addresses that the document gives, one by one.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &str> {
         self.connection.bootstrap_servers.split(',').map(str::trim)
     }
 
