@@ -32,11 +32,12 @@ const WRITTEN: [&str; 10] = [
     "?uploads=",
 ];
 
-/// Dead letters that together make a data file that goes to the store in parts.
+/// Dead letters that make a data file that goes to the store in parts, also if a busy machine makes three files of
+/// them.
 fn large_records() -> Vec<Record> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let mut value = || Alphanumeric.sample_string(&mut rng, 800_000).into_bytes();
-    (0..24).map(|_| Record { partition: 0, key: None, value: value() }).collect()
+    (0..48).map(|_| Record { partition: 0, key: None, value: value() }).collect()
 }
 
 /// Whether the request makes an object, whole or in parts. The parts of an upload are encrypted as its begin says.
@@ -82,7 +83,7 @@ fn every_object_is_written_with_the_encryption_that_the_document_names() {
             assert!(written(part), "{part}");
         }
         let outcome = rig.assert_right();
-        assert!(outcome.late >= 50 && outcome.rejected.len() == 34, "{}", outcome.rejected.len());
+        assert!(outcome.late >= 50 && outcome.rejected.len() == 58, "{}", outcome.rejected.len());
     }
 }
 
