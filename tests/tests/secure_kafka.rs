@@ -222,6 +222,39 @@ fn each_refusal_is_one_sentence_with_the_cause_and_the_address() {
     });
 }
 
+#[test]
+fn simulated_rides_come_in_by_the_documents_connection() {
+    let kafka = or_skip!(shared());
+    or_skip!(table::readers());
+    let secured = Secured::new(kafka);
+    let tokens = TokenServer::start(&kafka.authority.server(), CLIENT, USER);
+    kafka.kafka.allow_writes(USER, &secured.rig.site.topic);
+    let scram = json!({"tls": tls(), "sasl": sasl("SCRAM-SHA-512", "password")});
+    let folder = secured.rig.start().folder;
+    let (file, secrets) = (folder.join("produced.yaml"), folder.join("secrets"));
+    let produce = |connection: &Json| {
+        let start = secured.start(Door::User, connection, "AvailableNow");
+        let engine::Document::Json(document) = &start.document else { panic!("a document of the test") };
+        std::fs::write(&file, document.to_string()).unwrap();
+        let (file, secrets) = (file.to_str().unwrap(), secrets.to_str().unwrap());
+        let flags = "--count 300 --rate max --start 2026-01-01T00:00:00Z --span 1h".split(' ');
+        let args: Vec<_> = ["produce", "rides", "-f", file, "--secrets", secrets].into_iter().chain(flags).collect();
+        engine::call(&args)
+    };
+    for connection in [&scram, &json!({"tls": tls(), "sasl": oauth(&tokens, "secret")})] {
+        let out = produce(connection);
+        assert!(out.status.success(), "{connection}: {}", String::from_utf8_lossy(&out.stderr));
+    }
+    let wrong = json!({"tls": tls(), "sasl": sasl("SCRAM-SHA-512", "wrong")});
+    let out = produce(&wrong);
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(!out.status.success() && said.contains("does not accept this user"), "{said}");
+    let exit = secured.start(Door::User, &scram, "AvailableNow").run(RUN_LIMIT);
+    exit.expect(OK);
+    assert_eq!(exit.figure("records_read"), RECORDS + 600);
+    secured.rig.assert_right();
+}
+
 /// The pipeline does not need the group's offsets, so a missing right on the group only makes them stale.
 #[test]
 fn a_group_that_the_user_may_not_write_is_a_warning() {

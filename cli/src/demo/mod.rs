@@ -16,10 +16,12 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use tokio::sync::watch;
 use weir_crds::Finding;
+use weir_plan::plan::KafkaConnection;
 use weir_runtime::Failure;
 use weir_runtime::engine::{self, Options, Signal, Summary};
 use weir_runtime::observe::Reporting;
 use weir_runtime::observe::progress::Progress;
+use weir_runtime::source::kafka::access::Access;
 use weir_runtime::storage::Secrets;
 
 use crate::produce::delivery::Target;
@@ -83,7 +85,8 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let over = Arc::new(AtomicBool::new(false));
     let producer = {
         let (read, over) = (Arc::clone(&read), Arc::clone(&over));
-        let target = Target { bootstrap_servers: bootstrap, topic: TOPIC.into() };
+        let access = Access::new(&KafkaConnection::plaintext(bootstrap), &Secrets { dir: None });
+        let target = Target { access, topic: TOPIC.into() };
         let pace = move |sent: &Sent| {
             if over.load(Ordering::Relaxed) { Pace::Stop } else { pace(sent, read.load(Ordering::Relaxed)) }
         };

@@ -9,33 +9,48 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers, Message};
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode as Code;
+use weir_runtime::clock::steady;
 use weir_runtime::failure::{Failure, Remedy, Result};
 use weir_runtime::source::kafka::access::{Access, explained};
 
 /// The topic to produce to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Target {
-    pub bootstrap_servers: String,
+    /// How the brokers are reached.
+    pub access: Access,
     pub topic: String,
 }
 
-/// The most logs and errors of the client that may be waiting after the first request.
+/// The most events of the client that may be waiting at once: logs, errors, and requests for a token.
 const EVENTS_AT_ONCE: usize = 32;
+/// The time limit of the first question for the topic. The next ones have twice as long each, up to [`ATTEMPT`].
+const FIRST_ATTEMPT: Duration = Duration::from_millis(250);
+const ATTEMPT: Duration = Duration::from_secs(4);
+/// The pause between two questions.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// The number of partitions of the topic.
 ///
 /// # Errors
 /// `Config` if the topic does not exist, `Retry` if no broker answers in time.
 pub fn partition_count(producer: &BaseProducer<Delivery>, target: &Target, within: Duration) -> Result<i32> {
-    let Target { bootstrap_servers, topic } = target;
+    let Target { access, topic } = target;
+    let bootstrap_servers = access.bootstrap_servers();
     let unknown =
         || Failure::config(format!("topic {topic} does not exist on Kafka at {bootstrap_servers}; create it first"));
-    let metadata = producer.client().fetch_metadata(Some(topic), within);
-    let metadata = metadata.map_err(|_| {
-        // Receives the client's messages about its brokers.
+    let (until, mut attempt) = (steady() + within, FIRST_ATTEMPT);
+    let metadata = loop {
+        // Gives the client a token if it asks for one, and receives its messages about the brokers. It does neither
+        // while it waits for an answer.
         (0..EVENTS_AT_ONCE).for_each(|_| producer.poll(Duration::ZERO));
-        producer.context().explain(target, "no broker answers")
-    })?;
+        let left = until.saturating_duration_since(steady());
+        match producer.client().fetch_metadata(Some(topic), left.clamp(Duration::from_millis(1), attempt)) {
+            Ok(metadata) => break metadata,
+            Err(_) if left.is_zero() => return Err(producer.context().explain(target, "no broker answers")),
+            Err(_) => producer.poll(RETRY_AFTER.min(left)),
+        }
+        attempt = ATTEMPT.min(2 * attempt);
+    };
     let found = metadata.topics().first().ok_or_else(unknown)?;
     match found.error().map(Code::from) {
         None if !found.partitions().is_empty() => Ok(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX)),
@@ -48,10 +63,9 @@ pub fn partition_count(producer: &BaseProducer<Delivery>, target: &Target, withi
 }
 
 /// Keeps the first record that was not delivered, and the last error of a broker.
-#[derive(Default)]
 pub struct Delivery {
     /// Has the tokens of a mechanism that needs some.
-    access: Option<Access>,
+    access: Access,
     failed: Mutex<Option<(Remedy, String)>>,
     last_error: Mutex<Option<String>>,
 }
@@ -60,7 +74,7 @@ impl Delivery {
     /// For a client that comes in like this.
     #[must_use]
     pub fn by(access: Access) -> Self {
-        Self { access: Some(access), ..Self::default() }
+        Self { access, failed: Mutex::default(), last_error: Mutex::default() }
     }
 
     /// Checks that no record has failed so far.
@@ -76,7 +90,7 @@ impl Delivery {
     pub fn explain(&self, target: &Target, what: &str) -> Failure {
         let why = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let why = why.map_or_else(String::new, |why| format!("; {why}"));
-        Failure::retry(format!("topic {} on Kafka at {}: {what}{why}", target.topic, target.bootstrap_servers))
+        Failure::retry(format!("topic {} on Kafka at {}: {what}{why}", target.topic, target.access.bootstrap_servers()))
     }
 }
 
@@ -84,7 +98,7 @@ impl ClientContext for Delivery {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.access.as_ref().ok_or("this client has no tokens")?.token()
+        self.access.token()
     }
 
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {

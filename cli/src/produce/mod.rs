@@ -6,30 +6,52 @@ pub mod partition;
 pub mod rides;
 pub mod send;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use weir_plan::Plan;
+use weir_plan::plan::{KafkaConnection, Source};
+use weir_plan::quote::quoted;
+use weir_plan::topics::Topics;
 use weir_runtime::clock::{since, steady, wall_us};
-use weir_runtime::failure::Result;
+use weir_runtime::failure::{Failure, Result};
+use weir_runtime::source::kafka::access::Access;
 
 use delivery::Target;
 use rides::{EventPace, Rides, RidesSpec};
 use send::{Pace, Sent, send};
 
+use crate::document::{self, DocumentArgs};
 use crate::flags;
 use crate::say::err;
+use crate::secrets::SecretsArgs;
 
 /// Produce simulated rides to a Kafka topic.
 ///
 /// The same seed, start and settings give the same records in the same order and partitions, whatever the speed.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "weir produce rides [OPTIONS] --bootstrap <HOST:PORT,…> --topic <TOPIC>
+       weir produce rides [OPTIONS] --file <FILE>")]
 pub struct RidesArgs {
-    /// Kafka's bootstrap servers, as host:port with commas between them.
-    #[arg(long, value_name = "HOST:PORT,…")]
-    pub bootstrap: String,
-    /// The topic, which must exist.
-    #[arg(long)]
-    pub topic: String,
+    /// Kafka's bootstrap servers, as host:port with commas between them, without TLS and user.
+    #[arg(long, value_name = "HOST:PORT,…", required_unless_present = "file", conflicts_with = "file")]
+    pub bootstrap: Option<String>,
+    /// The StreamPipeline document whose source's Kafka gets the rides, by the source's connection; `-` for standard
+    /// input.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Another document to merge over FILE, for example with the settings of this machine.
+    #[arg(long = "override", value_name = "FILE", requires = "file")]
+    pub overrides: Option<PathBuf>,
+    #[command(flatten)]
+    pub secrets: SecretsArgs,
+    /// The source of the document. Required if it has several.
+    #[arg(long, value_name = "NAME", requires = "file")]
+    pub source: Option<String>,
+    /// The topic, which must exist; by default the only topic of the document's source.
+    #[arg(long, required_unless_present = "file")]
+    pub topic: Option<String>,
     /// Rides per second, or `max`.
     #[arg(long, default_value = "10", value_parser = parse_rate)]
     pub rate: Rate,
@@ -101,7 +123,7 @@ impl RidesArgs {
 /// # Errors
 /// See [`send()`].
 pub fn run(args: &RidesArgs) -> Result<()> {
-    let target = Target { bootstrap_servers: args.bootstrap.clone(), topic: args.topic.clone() };
+    let target = target(args)?;
     let mut reported = (Duration::ZERO, 0);
     let first_at = steady();
     let done = send(&target, Rides::new(args.spec(now())), |sent| {
@@ -113,6 +135,50 @@ pub fn run(args: &RidesArgs) -> Result<()> {
     })?;
     report(&done, (Duration::ZERO, 0));
     Ok(())
+}
+
+/// Where the rides go.
+fn target(args: &RidesArgs) -> Result<Target> {
+    let secrets = args.secrets.open();
+    let (connection, topic) = match (&args.file, &args.bootstrap) {
+        (Some(file), _) => {
+            let document = DocumentArgs { file: file.clone(), overrides: args.overrides.clone() };
+            let plan = document::load(&document).map_err(Failure::config)?;
+            let kafka = &source_of(&plan, args.source.as_deref())?.kafka;
+            let topic = args.topic.clone().map_or_else(|| only_topic(&kafka.topics), Ok)?;
+            (kafka.connection.clone(), topic)
+        }
+        // Clap asks for both without a document.
+        (None, bootstrap) => {
+            (KafkaConnection::plaintext(bootstrap.clone().unwrap_or_default()), args.topic.clone().unwrap_or_default())
+        }
+    };
+    Ok(Target { access: Access::new(&connection, &secrets), topic })
+}
+
+fn source_of<'a>(plan: &'a Plan, wanted: Option<&str>) -> Result<&'a Source> {
+    let names = || plan.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
+    match (wanted, plan.sources.as_slice()) {
+        (None, [source]) => Ok(source),
+        (None, _) => Err(Failure::config(format!("spec.sources: choose one with --source: {}", names()))),
+        (Some(wanted), sources) => sources.iter().find(|source| source.name == wanted).ok_or_else(|| {
+            let says = "there is no such source: write one of these";
+            Failure::config(format!("--source {}: {says}: {}", quoted(wanted), names()))
+        }),
+    }
+}
+
+fn only_topic(topics: &Topics) -> Result<String> {
+    let names: Vec<&String> = match topics {
+        Topics::Named(names) => names.iter().collect(),
+        Topics::Assigned(partitions) => partitions.keys().collect(),
+        Topics::Matching(_) => Vec::new(),
+    };
+    match names.as_slice() {
+        [name] => Ok((*name).clone()),
+        [] => Err(Failure::config("the source reads topics by a pattern: choose one with --topic")),
+        _ => Err(Failure::config("the source reads several topics: choose one with --topic")),
+    }
 }
 
 /// The wall clock as a calendar has it.
@@ -179,7 +245,11 @@ mod tests {
     }
 
     fn parse(flags: &str) -> Result<RidesArgs, String> {
-        let flags = format!("rides --bootstrap b:1 --topic t {flags}");
+        whole(&format!("--bootstrap b:1 --topic t {flags}"))
+    }
+
+    fn whole(flags: &str) -> Result<RidesArgs, String> {
+        let flags = format!("rides {flags}");
         Command::try_parse_from(flags.split_whitespace()).map(|c| c.rides).map_err(|e| e.to_string())
     }
 
@@ -223,10 +293,65 @@ mod tests {
             ("--late NaN", "a share from 0 to 1"),
             ("--start 2024-01-01", "a time with its zone"),
             ("--span 1h", "--count"),
+            ("-f doc.yaml", "cannot be used with"),
         ] {
             let message = parse(flags).unwrap_err();
             assert!(message.contains(right), "{flags}: {message}");
         }
+        let message = whole("--topic t").unwrap_err();
+        assert!(message.contains("--bootstrap"), "{message}");
+        let message = whole("--bootstrap b:1").unwrap_err();
+        assert!(message.contains("--topic"), "{message}");
+        assert!(whole("-f doc.yaml").is_ok());
+    }
+
+    fn plan(topics: &[&str]) -> Plan {
+        let sources: String = (topics.iter().enumerate())
+            .map(|(i, topics)| {
+                format!(
+                    "
+  - name: s{i}
+    kafka: {{connection: events, {topics}}}
+    format: {{json: {{}}}}
+    columns: [{{name: id, type: bigint}}]"
+                )
+            })
+            .collect();
+        let text = format!(
+            "
+apiVersion: weir.dev/v1alpha1
+kind: StreamPipeline
+metadata: {{name: rides}}
+spec:
+  trigger: {{type: AsSoonAsPossible}}
+  checkpoint: {{uri: file:///checkpoint}}
+  connections: [{{name: events, kafka: {{bootstrapServers: \"b:1\"}}}}]
+  sources:{sources}
+  sinks:
+  - {{name: rows, from: s0, delta: {{uri: \"file:///lake/rows\"}}}}
+"
+        );
+        weir_crds::load(&text, None).unwrap()
+    }
+
+    #[test]
+    fn the_only_source_and_its_only_topic_are_meant_or_those_that_are_named() {
+        let one = plan(&["topics: [rides]"]);
+        assert_eq!(only_topic(&source_of(&one, None).unwrap().kafka.topics).unwrap(), "rides");
+        let assigned = plan(&["assign: [{topic: rides, partitions: [1]}]"]);
+        assert_eq!(only_topic(&source_of(&assigned, Some("s0")).unwrap().kafka.topics).unwrap(), "rides");
+        for (topics, wanted, says) in [
+            ("topics: [rides]", Some("s1"), "--source `s1`: there is no such source: write one of these: s0"),
+            ("topics: [rides, more]", None, "the source reads several topics: choose one with --topic"),
+            ("topicPattern: rides-.*", None, "the source reads topics by a pattern: choose one with --topic"),
+        ] {
+            let plan = plan(&[topics]);
+            let said = source_of(&plan, wanted).and_then(|source| only_topic(&source.kafka.topics)).unwrap_err();
+            assert_eq!(said.message, says);
+        }
+        let two = [&one.sources[0], &assigned.sources[0]].map(Clone::clone).to_vec();
+        let said = source_of(&Plan { sources: two, ..one }, None).unwrap_err();
+        assert_eq!(said.message, "spec.sources: choose one with --source: s0, s0");
     }
 
     #[test]

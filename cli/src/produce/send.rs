@@ -9,6 +9,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use weir_runtime::clock::{since, steady};
 use weir_runtime::failure::{Failure, Result};
+use weir_runtime::source::kafka::access::Access;
 
 use super::delivery::{Delivery, Target, partition_count};
 use super::partition::partition_of;
@@ -64,7 +65,7 @@ pub fn send(
     mut pace: impl FnMut(&Sent) -> Pace,
 ) -> Result<Sent> {
     let started = steady();
-    let producer = connect(target)?;
+    let producer = connect(target.access.clone())?;
     let partitions = partition_count(&producer, target, CONNECT_WITHIN)?;
     let (mut key, mut value) = (Vec::with_capacity(16), Vec::with_capacity(256));
     let mut sent = Sent { records: 0, waiting: 0, value_bytes: 0, elapsed: Duration::ZERO };
@@ -115,10 +116,9 @@ pub fn send(
     Ok(Sent { waiting: 0, elapsed: since(started), ..sent })
 }
 
-fn connect(target: &Target) -> Result<BaseProducer<Delivery>> {
+fn connect(mut access: Access) -> Result<BaseProducer<Delivery>> {
     let mut config = ClientConfig::new();
     config
-        .set("bootstrap.servers", &target.bootstrap_servers)
         .set("client.id", "weir-produce")
         // Retries then neither repeat nor reorder records, so the same run gives the same partitions.
         .set("enable.idempotence", "true")
@@ -135,8 +135,9 @@ fn connect(target: &Target) -> Result<BaseProducer<Delivery>> {
         .set("allow.auto.create.topics", "false")
         .set("log.connection.close", "false")
         .set_log_level(RDKafkaLogLevel::Error);
-    BaseProducer::from_config_and_context(&config, Delivery::default())
-        .map_err(|e| Failure::config(format!("Kafka connection to {}: {e}", target.bootstrap_servers)))
+    access.configure(&mut config)?;
+    BaseProducer::from_config_and_context(&config, Delivery::by(access.clone()))
+        .map_err(|e| Failure::config(format!("Kafka connection to {}: {e}", access.bootstrap_servers())))
 }
 
 #[cfg(test)]
@@ -145,8 +146,11 @@ mod tests {
     use rdkafka::Message;
     use rdkafka::consumer::{BaseConsumer, Consumer};
     use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
     use rdkafka::{Offset, TopicPartitionList};
+    use weir_plan::plan::KafkaConnection;
     use weir_runtime::failure::Remedy;
+    use weir_runtime::storage::Secrets;
 
     use std::time::Instant;
 
@@ -158,11 +162,16 @@ mod tests {
         Rides::new(RidesSpec { seed: 1, count: Some(count), start_us: 0, pace, disorder_us: 0, late_per_million: 0 })
     }
 
+    fn target(cluster: &MockCluster<'_, DefaultProducerContext>, topic: &str) -> Target {
+        let connection = KafkaConnection::plaintext(cluster.bootstrap_servers());
+        Target { access: Access::new(&connection, &Secrets::default()), topic: topic.to_owned() }
+    }
+
     /// Every record as (partition, key, value), sorted by partition and offset.
     fn read(target: &Target, partitions: i32, count: usize) -> Vec<(i32, Vec<u8>, Vec<u8>)> {
         let mut config = ClientConfig::new();
         let consumer: BaseConsumer =
-            config.set("bootstrap.servers", &target.bootstrap_servers).set("group.id", "t").create().unwrap();
+            config.set("bootstrap.servers", target.access.bootstrap_servers()).set("group.id", "t").create().unwrap();
         let mut list = TopicPartitionList::new();
         for p in 0..partitions {
             list.add_partition_offset(&target.topic, p, Offset::Beginning).unwrap();
@@ -195,7 +204,7 @@ mod tests {
         expected.sort_by_key(|(p, ..)| *p);
         for (topic, chunk) in [("slow", 7), ("fast", u64::MAX)] {
             cluster.create_topic(topic, 3, 1).unwrap();
-            let target = Target { bootstrap_servers: cluster.bootstrap_servers(), topic: topic.to_owned() };
+            let target = target(&cluster, topic);
             let sent = send(&target, rides(5_000), |_| Pace::Send(chunk)).unwrap();
             assert_eq!((sent.records, sent.waiting), (5_000, 0));
             assert_eq!(read(&target, 3, 5_000), expected);
@@ -206,7 +215,7 @@ mod tests {
     fn pace_stops_and_holds_back() {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic("a", 1, 1).unwrap();
-        let target = Target { bootstrap_servers: cluster.bootstrap_servers(), topic: "a".to_owned() };
+        let target = target(&cluster, "a");
         let mut asked = 0;
         let sent = send(&target, rides(1_000), |sent| {
             asked += 1;
@@ -229,7 +238,7 @@ mod tests {
         cluster.create_topic("a", 1, 1).unwrap();
         let refusal = rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
         cluster.request_errors(rdkafka::types::RDKafkaApiKey::Produce, &[refusal; 5]);
-        let target = Target { bootstrap_servers: cluster.bootstrap_servers(), topic: "a".to_owned() };
+        let target = target(&cluster, "a");
         let failure = send(&target, rides(10), |_| Pace::Send(10)).unwrap_err();
         assert_eq!(failure.remedy, Remedy::Config, "a person must grant the right");
         assert!(failure.message.contains("a record for partition 0 was not delivered"), "{failure}");

@@ -93,10 +93,7 @@ impl Sender {
     fn place(&mut self, letter: &Letter<'_>) -> Result<(Target, i32)> {
         let topic = self.destination.topic.as_deref().unwrap_or(letter.origin.topic);
         if !self.topics.contains_key(topic) {
-            let target = Target {
-                bootstrap_servers: self.destination.access.bootstrap_servers().to_owned(),
-                topic: topic.to_owned(),
-            };
+            let target = Target { access: self.destination.access.clone(), topic: topic.to_owned() };
             let count = partition_count(&self.producer, &target, self.destination.patience)?;
             self.topics.insert(topic.to_owned(), (target, count));
         }

@@ -107,6 +107,14 @@ impl Kafka {
         self.tool(&["allow", user, topic, group]);
     }
 
+    /// Lets a user produce to a topic.
+    ///
+    /// # Panics
+    /// If Kafka's own tool can't do so.
+    pub fn allow_writes(&self, user: &str, topic: &str) {
+        self.tool(&["allow-writes", user, topic]);
+    }
+
     /// Gives a user another password, for SCRAM-SHA-512.
     ///
     /// # Panics
