@@ -290,6 +290,9 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
             quoted(format_args!("date_format(from_unixtime({seconds}), {pattern})"))
         ));
     }
+    if let Some(why) = syntax::refused_order(&name, &arguments(function)) {
+        return ControlFlow::Break(why);
+    }
     if name.eq_ignore_ascii_case("unnest") {
         return ControlFlow::Break(
             "`unnest` gives several rows for one, which is a step's work and not an expression's".to_owned(),

@@ -18,6 +18,24 @@ const ITEMS: &str = "items of an array cannot be picked yet";
 const PARTS_OF_JSON: &str =
     "declare what is inside as a column of the source, such as `s` of the type `struct<a: int>`, and write `s.a`";
 
+/// Refuses calls whose two arguments stand in another order in Spark than in other systems. One of the two orders would
+/// give a wrong value without a word; the form with a keyword has one meaning.
+pub(super) fn refused_order(name: &str, args: &[String]) -> Option<String> {
+    let name = name.to_lowercase();
+    let [first, second] = args else { return None };
+    let right = match name.as_str() {
+        "ltrim" => format!("trim(leading {first} from {second})"),
+        "rtrim" => format!("trim(trailing {first} from {second})"),
+        "trim" => format!("trim(both {first} from {second})"),
+        "position" => format!("position({first} in {second})"),
+        _ => return None,
+    };
+    Some(format!(
+        "`{name}` of two arguments takes them in one order in Spark and in the other elsewhere: write {}",
+        quoted(right)
+    ))
+}
+
 /// Why this node is refused, whatever its operands are. Functions have their own rules.
 pub(super) fn refused(expr: &Expr) -> Option<String> {
     if let Some(why) = compared_with_null(expr) {
@@ -48,6 +66,10 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
         }
         Expr::Like { any: true, .. } | Expr::ILike { any: true, .. } => {
             format!("{}: `like any` is not supported; write one `like` for each pattern, joined by `or`", quoted(expr))
+        }
+        Expr::Trim { expr, trim_characters: Some(rest), .. } => {
+            let args: Vec<_> = std::iter::once(expr.as_ref()).chain(rest).map(ToString::to_string).collect();
+            return refused_order("trim", &args);
         }
         // The planner would take its pattern, which is like that of a `like`, for a regular expression.
         Expr::SimilarTo { negated, expr, .. } => {

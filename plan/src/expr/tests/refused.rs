@@ -30,6 +30,20 @@ fn what_does_not_parse_is_refused_with_the_place() {
 }
 
 #[test]
+fn calls_whose_arguments_have_another_order_in_spark_are_refused_with_the_form_of_one_meaning() {
+    for (sql, right, value) in [
+        ("ltrim('P', city)", "trim(leading 'P' from city)", "string: aris | Lyon | null"),
+        ("rtrim('n', city)", "trim(trailing 'n' from city)", "string: Paris | Lyo | null"),
+        ("trim('P', city)", "trim(both 'P' from city)", "string: aris | Lyon | null"),
+        ("position('r', city)", "position('r' in city)", "int: 3 | 0 | null"),
+    ] {
+        let said = refused(sql);
+        assert!(said.ends_with(&format!(": write `{right}`")), "{sql}: {said}");
+        assert_eq!(eval(right), value, "{right}");
+    }
+}
+
+#[test]
 fn an_unknown_name_is_refused_with_the_nearest_one() {
     let columns = "the columns are userId, city, price, weight, seats, amount, paid, day, ts, s, tags";
     for (sql, name, hint) in [
