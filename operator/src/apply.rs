@@ -8,10 +8,10 @@ use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::desired::labels::{Owner, PIPELINE, REVISION};
 use crate::desired::workload::Workload;
 use crate::desired::{Desired, Policy, pod_monitor};
 use crate::error::{Error, Result, asking};
+use crate::labels::{Owner, PIPELINE, REVISION};
 use crate::observed::Observed;
 use crate::ownership::is_ours;
 use crate::revision::Revision;

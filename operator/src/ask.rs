@@ -9,8 +9,8 @@ use weir_crds::resource::StreamPipeline;
 use weir_plan::report::Report;
 
 use crate::context::Context;
-use crate::desired::labels::{Owner, REVISION};
 use crate::guard::{self, Keys};
+use crate::labels::{Owner, REVISION};
 use crate::observed::Observed;
 use crate::status::reachable;
 

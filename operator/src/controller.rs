@@ -22,9 +22,9 @@ use serde::de::DeserializeOwned;
 use weir_crds::resource::StreamPipeline;
 
 use crate::context::Context;
-use crate::desired::labels::PIPELINE;
 use crate::error::{Cause, Error};
 use crate::health::Health;
+use crate::labels::PIPELINE;
 use crate::reconcile::reconcile;
 
 /// How many reconciles run at the same time. Each spends most of its time waiting for the API server.

@@ -10,9 +10,9 @@ use kube::api::{Api, ListParams};
 use weir_crds::resource::StreamPipeline;
 
 use crate::context::Context;
-use crate::desired::labels::{Owner, PIPELINE};
 use crate::error::{Result, asking};
 use crate::guard::CA_KEY;
+use crate::labels::{Owner, PIPELINE};
 use crate::observed::Observed;
 use crate::ownership::{controller_uid, is_ours};
 use crate::revision::Revision;

@@ -11,9 +11,9 @@ use kube::Resource;
 use serde_json::{Value, json};
 use weir_crds::resource::{Reason, StreamPipeline};
 
-use crate::desired::labels::Owner;
 use crate::desired::workload::Workload;
 use crate::desired::{Access, Run, Running, build};
+use crate::labels::Owner;
 use crate::observed::Observed;
 use crate::observed::current;
 use crate::planner::read;

@@ -7,7 +7,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 
 use crate::claims::Conflict;
-use crate::desired::labels::REVISION;
+use crate::labels::REVISION;
 use crate::revision::Revision;
 use crate::secrets::Found;
 

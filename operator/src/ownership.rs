@@ -4,8 +4,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use crate::desired::cleanup::CLEANUP;
-use crate::desired::labels::{OF, Owner};
 use crate::error::Error;
+use crate::labels::{OF, Owner};
 
 /// Whether an object belongs to the pipeline: the pipeline controls it; or nothing controls it and it has all of the
 /// pipeline's labels, as after `kubectl delete --cascade=orphan`.

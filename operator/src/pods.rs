@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Conta
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use weir_crds::resource::{Reason, Restarts};
 
-use crate::desired::pod::CONTAINER;
+use crate::pod_template::CONTAINER;
 
 /// How long a Job may be without a pod. Its controller creates the pod at once, and creates a deleted pod again within
 /// seconds.

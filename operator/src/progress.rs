@@ -10,8 +10,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, StatusCode};
 use weir_plan::report::{Hold, Report, Source};
 
-use crate::desired::pod::HTTP_PORT;
 use crate::guard::{Keys, Trust};
+use crate::pod_template::HTTP_PORT;
 
 /// The deadline for the whole answer, so that a slow pod does not delay other pipelines.
 const DEADLINE: Duration = Duration::from_secs(3);

@@ -12,10 +12,10 @@ use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::desired::labels::Owner;
-use crate::desired::pod;
 use crate::inputs::Inputs;
+use crate::labels::Owner;
 use crate::marks::Marks;
+use crate::pod_template;
 use crate::settings::Users;
 
 /// An accepted document with everything that its pods need.
@@ -52,7 +52,7 @@ impl Revision {
             return Self { number: if same.number > others { same.number } else { others + 1 }, ..same.clone() };
         }
         let number = newest(&mut there.iter()) + 1;
-        let template = pod::template(owner, &inputs, users, &name, &name);
+        let template = pod_template::template(owner, &inputs, users, &name, &name);
         Self { name, number, generation, inputs, template, marks: Marks::default() }
     }
 

@@ -10,8 +10,8 @@ mod tests;
 use k8s_openapi::api::core::v1::Pod;
 use weir_crds::resource::Reason;
 
-use crate::desired::labels::{REVISION, SECRETS};
 use crate::desired::workload::is_in_runs;
+use crate::labels::{REVISION, SECRETS};
 use crate::marks::{Failed, Good};
 use crate::observed::Observed;
 use crate::observed::current;

@@ -15,8 +15,8 @@ use weir_crds::resource::StreamPipeline;
 
 use crate::apply::is_complete;
 use crate::desired::Run;
-use crate::desired::labels::{Owner, RUN};
 use crate::desired::workload::{is_in_runs, job_of};
+use crate::labels::{Owner, RUN};
 use crate::revision::Revision;
 
 /// The id of the only run of a pipeline without a schedule and without a token.

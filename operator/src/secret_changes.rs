@@ -6,7 +6,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use weir_crds::resource::Reason;
 
-use crate::desired::labels::{REVISION, SECRETS};
+use crate::labels::{REVISION, SECRETS};
 use crate::observed::{Observed, deployed_template};
 use crate::pods::refused_to_go_on;
 use crate::refusal::Refusal;

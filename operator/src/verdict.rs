@@ -11,13 +11,13 @@ use serde_json::Value;
 use weir_crds::resource::{Reason, StreamPipeline};
 use weir_plan::compat;
 
-use crate::desired::labels::{Owner, SECRETS};
-use crate::desired::pod::CONTAINER;
 use crate::desired::workload::{Workload, workload};
 use crate::desired::{Access, Run, Running};
 use crate::inputs::Inputs;
+use crate::labels::{Owner, SECRETS};
 use crate::observed::{Current, Observed, current, deployed_template};
 use crate::planner::{Outcome, Reading};
+use crate::pod_template::CONTAINER;
 use crate::refusal::Refusal;
 use crate::revision::Revision;
 use crate::rollback;

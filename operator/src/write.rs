@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::context::FIELD_MANAGER;
-use crate::desired::labels::Owner;
 use crate::error::{Cause, Error, Result, asking};
+use crate::labels::Owner;
 use crate::ownership::{is_ours, refused};
 
 /// The annotation with a hash of what was applied. Only the hash shows that we no longer set a field.

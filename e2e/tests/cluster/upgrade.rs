@@ -36,7 +36,7 @@ fn a_change_that_saved_state_does_not_fit_is_refused_and_the_old_pods_go_on() {
     step["aggregate"]["window"]["tumbling"]["size"] = json!("7m");
     rig.applied(&document);
     let message = rig.wait_for("Stalled", "True/StateIncompatible");
-    assert!(message.contains("had windows of 300 s and now has 420 s"), "{message}");
+    assert!(message.contains("had windows of 300 s and now has windows of 420 s"), "{message}");
     rig.wait_for("Ready", "True/Running");
     assert_eq!(rig.pods(), before);
     rig.applied(&rig.document());

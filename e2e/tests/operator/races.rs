@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use weir_e2e::namespace::Namespace;
-use weir_operator::desired::labels::Owner;
+use weir_operator::labels::Owner;
 use weir_operator::write::Writer;
 use weir_tests::or_skip;
 use weir_tests::skip::Missing;

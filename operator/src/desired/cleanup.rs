@@ -10,8 +10,8 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
 
-use super::labels::{OF, Owner, REVISION};
-use super::pod::{self, CONTAINER, DOCUMENT, DOCUMENT_KEY, SECRETS_DIR, TERMINATION_MESSAGE};
+use crate::labels::{OF, Owner, REVISION};
+use crate::pod_template::{self, CONTAINER, DOCUMENT, DOCUMENT_KEY, SECRETS_DIR, TERMINATION_MESSAGE};
 use crate::revision::Revision;
 
 /// The label of the Job's pods, in place of the runtime's labels: no Service or Deployment may select them.
@@ -37,7 +37,8 @@ pub fn job(owner: &Owner, revision: &Revision, deadline_seconds: i64) -> Job {
             volume.config_map.get_or_insert_default().name = name(owner);
         }
         for container in spec.containers.iter_mut().filter(|c| c.name == CONTAINER) {
-            let args = ["checkpoint", "delete", "-f", pod::DOCUMENT_PATH, "--secrets", SECRETS_DIR, "--log-json"];
+            let args =
+                ["checkpoint", "delete", "-f", pod_template::DOCUMENT_PATH, "--secrets", SECRETS_DIR, "--log-json"];
             let args = args.into_iter().chain(["--termination-message", TERMINATION_MESSAGE]);
             container.args = Some(args.map(str::to_owned).collect());
             (container.liveness_probe, container.readiness_probe, container.ports) = (None, None, None);

@@ -2,8 +2,6 @@
 //! before.
 
 pub mod cleanup;
-pub mod labels;
-pub mod pod;
 pub mod pod_monitor;
 mod running;
 #[cfg(test)]
@@ -20,10 +18,10 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use kube::api::DynamicObject;
 
-use self::labels::Owner;
-use self::pod::DOCUMENT_KEY;
 pub use self::running::{Access, Run, Running};
 use self::workload::{Workload, workload};
+use crate::labels::Owner;
+use crate::pod_template::{self, DOCUMENT_KEY};
 use crate::revision::Revision;
 use crate::settings::Settings;
 
@@ -99,7 +97,7 @@ fn service(owner: &Owner) -> Service {
             publish_not_ready_addresses: Some(true),
             ports: Some(vec![ServicePort {
                 name: Some("http".to_owned()),
-                port: i32::from(pod::HTTP_PORT),
+                port: i32::from(pod_template::HTTP_PORT),
                 target_port: Some(IntOrString::String("http".to_owned())),
                 protocol: Some("TCP".to_owned()),
                 ..ServicePort::default()
@@ -119,7 +117,7 @@ fn network_policy(owner: &Owner, settings: &Settings, also: &[NetworkPolicyPeer]
     let admits_nobody = from.as_ref().is_some_and(Vec::is_empty);
     let rule = NetworkPolicyIngressRule {
         ports: Some(vec![NetworkPolicyPort {
-            port: Some(IntOrString::Int(i32::from(pod::HTTP_PORT))),
+            port: Some(IntOrString::Int(i32::from(pod_template::HTTP_PORT))),
             protocol: Some("TCP".to_owned()),
             ..NetworkPolicyPort::default()
         }]),

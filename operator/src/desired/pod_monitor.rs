@@ -8,8 +8,8 @@ use serde_json::json;
 
 use weir_crds::document::Http;
 
-use super::labels::Owner;
 use crate::guard;
+use crate::labels::Owner;
 
 #[must_use]
 pub fn resource() -> ApiResource {
@@ -40,7 +40,7 @@ pub fn pod_monitor(owner: &Owner, http: &Http, has_ca: bool, labels: &BTreeMap<S
     object.data = json!({"spec": {
         "selector": {"matchLabels": owner.selector_labels()},
         "podMetricsEndpoints": [endpoint],
-        "podTargetLabels": [super::labels::PIPELINE],
+        "podTargetLabels": [crate::labels::PIPELINE],
     }});
     object
 }

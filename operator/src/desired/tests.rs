@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::workload::Workload;
-use super::{Access, Desired, Policy, Run, Running, build, cleanup, pod};
+use super::{Access, Desired, Policy, Run, Running, build, cleanup};
 use crate::fixtures::{empty_cluster, owner, rides, rides_with, settings, verdict};
+use crate::pod_template;
 use crate::revision::Revision;
 use crate::secrets::Found;
 use crate::settings::{Settings, Users};
@@ -111,7 +112,7 @@ fn a_port_with_tls_and_a_token_is_probed_and_scraped_by_them() {
 fn where_the_platform_assigns_users_pods_ask_for_none() {
     let of = |users| {
         let inputs = verdict(&rides(), &empty_cluster()).target.unwrap().inputs;
-        let template = pod::template(&owner(), &inputs, users, "r", "r");
+        let template = pod_template::template(&owner(), &inputs, users, "r", "r");
         template.spec.unwrap().security_context.unwrap()
     };
     let assigned = of(Users::Assigned);

@@ -7,9 +7,9 @@ use k8s_openapi::api::core::v1::{EnvVar, PodTemplateSpec};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::labels::{Owner, RUN, SECRETS};
-use super::pod::CONTAINER;
 use super::running::{Run, Running};
+use crate::labels::{Owner, RUN, SECRETS};
+use crate::pod_template::CONTAINER;
 use crate::revision::Revision;
 
 /// The environment variable that tells the runtime the id of its run.

@@ -15,8 +15,8 @@ use weir_crds::document::Http;
 
 pub use self::certificate::{CA_KEY, Trust};
 pub use self::keyring::Keyring;
-use crate::desired::labels::Owner;
 use crate::error::asking;
+use crate::labels::Owner;
 
 /// What to ask a pod with.
 #[derive(Debug, Clone, Default)]

@@ -4,8 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_crds::resource::{Status, StreamPipeline};
 use weir_plan::report::Report;
 
-use crate::desired::labels::Owner;
 use crate::error::Error;
+use crate::labels::Owner;
 use crate::observed::Observed;
 use crate::runs::Runs;
 use crate::verdict::Verdict;

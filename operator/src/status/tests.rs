@@ -198,7 +198,7 @@ fn what_may_not_be_meant_is_in_the_condition_of_a_valid_document() {
         validated.message,
         "the document, its Secrets and its checkpoint are right\n\
          warning: spec.storage[1].uriPrefix: no URI of the document lies in `s3://lakes/`, so the entry is used for \
-         nothing, and other settings are for the document's URIs: did you mean `s3://lake/`?"
+         nothing, and other settings are for the document's URIs: leave the entry out"
     );
 }
 

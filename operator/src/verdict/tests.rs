@@ -73,7 +73,7 @@ fn changes_that_saved_state_does_not_fit_are_refused_and_name_step_and_differenc
         "/steps/1/aggregate/window/tumbling/size",
         json!("7m"),
         state,
-        "step `revenue` had windows of 300 s and now has 420 s",
+        "step `revenue` had windows of 300 s and now has windows of 420 s",
     );
     assert_refused("/steps/1/aggregate/columns/2/expr", json!("max(price)"), state, "now needs max(price)");
     assert_refused("/sources/0/kafka/topics", json!(["other"]), state, "source `rides` read the topics");

@@ -14,8 +14,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use weir_crds::document::{self, EnvVar, PodTemplate, SecretRef};
 
-use super::labels::{Owner, REVISION};
 use crate::inputs::Inputs;
+use crate::labels::{Owner, REVISION};
 use crate::secrets::secret_keys;
 use crate::settings::Users;
 
