@@ -109,3 +109,42 @@ fn keys_rights_buckets_and_clocks_that_the_server_refuses_are_told_apart() {
     let missing = format!("the bucket `no-such-bucket` does not exist at {endpoint}; create it or correct the URI");
     says(&rig.start(), CONFIG, &missing);
 }
+
+/// Keys that may do everything below one prefix and nothing, or not everything, below another.
+#[test]
+fn keys_without_rights_on_a_prefix_are_refused_by_what_they_may_not_do() {
+    let kafka = or_skip!(kafka::shared());
+    let s3 = or_skip!(S3::start_with_users());
+    or_skip!(table::readers());
+    s3.add_guest("eve", &secret_key_of("eve"));
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::S3(&s3, None), 2, &part(0));
+    let bucket = rig.site.topic.as_str();
+    let denied = format!(
+        "{} denied access to the bucket `{bucket}` (AccessDenied): the Secret `lake` (access key id eve) was used; \
+         reading, writing, listing and deleting must be allowed to it",
+        s3.endpoint()
+    );
+    use_keys_of(&rig, "eve");
+    let (all, reads) = (&["s3:GetObject", "s3:PutObject", "s3:DeleteObject"][..], &["s3:GetObject"][..]);
+    let of = |folder: &str| format!("{bucket}/{folder}/*");
+    for (checkpoint, table, at) in [
+        (None, Some(all), "checkpoint"),
+        (Some(reads), Some(all), "checkpoint"),
+        (Some(all), None, "table"),
+        (Some(all), Some(reads), "table"),
+    ] {
+        let (of_checkpoint, of_table) = (of("checkpoint"), of("table"));
+        let mut may = vec![(&["s3:ListBucket"][..], bucket)];
+        may.extend(checkpoint.map(|actions| (actions, of_checkpoint.as_str())));
+        may.extend(table.map(|actions| (actions, of_table.as_str())));
+        s3.allow("eve", bucket, &may);
+        let exit = rig.start().run(RUN_LIMIT);
+        exit.expect(CONFIG);
+        let place = format!("s3://{bucket}/{at}: {denied}");
+        assert!(exit.stderr.contains(&place), "`{place}` should be in:\n{}", exit.stderr);
+    }
+    let everything = format!("{bucket}/*");
+    s3.allow("eve", bucket, &[(&["s3:ListBucket"], bucket), (all, &everything)]);
+    rig.finish();
+    assert_eq!(rig.assert_right().read, PART as u64);
+}

@@ -1,6 +1,7 @@
 //! Brokers that speak TLS and ask who comes: each way in that there is, and each in which it fails.
 
 use std::path::Path;
+use std::process::Output;
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -18,6 +19,7 @@ use weir_tests::services::s3::{self, S3};
 use weir_tests::services::secure_kafka::{Door, PASSWORD, STRANGER, SecureKafka, USER};
 use weir_tests::skip::Missing;
 use weir_tests::token_server::TokenServer;
+use weir_tests::topic::Record;
 use weir_tests::{or_skip, table, web};
 
 const RECORDS: u64 = 600;
@@ -48,6 +50,10 @@ impl<'a> Secured<'a> {
     fn writing_to(store: Store<'_>, kafka: &'a SecureKafka) -> Self {
         let rides = Rides { partitions: 2, ..Rides::new(usize::try_from(RECORDS).unwrap()) };
         let rig = Rig::new(Pipeline::rides(), &kafka.kafka, store, 2, &rides.records());
+        Self::of(rig, kafka, rides)
+    }
+
+    fn of(rig: Rig, kafka: &'a SecureKafka, rides: Rides) -> Self {
         kafka.kafka.allow(USER, &rig.site.topic, &rig.site.topic);
         let of = Self { kafka, rig, rides, batches: 1 };
         of.write("ca", &[("ca.crt", &kafka.authority.pem())]);
@@ -75,6 +81,16 @@ impl<'a> Secured<'a> {
         // The user may publish the offsets of the group that has the topic's name.
         document["spec"]["sources"][0]["kafka"]["groupId"] = json!(self.rig.site.topic);
         Start { document: document.into(), ..self.rig.start() }
+    }
+
+    /// A command with the pipeline's document, which has these fields in the connection's `kafka`.
+    fn call(&self, command: &[&str], kafka: &Json, flags: &[&str]) -> Output {
+        let start = self.start(Door::User, kafka, "AvailableNow");
+        let engine::Document::Json(document) = &start.document else { panic!("a document of the test") };
+        let (file, secrets) = (start.folder.join("called.yaml"), start.folder.join("secrets"));
+        std::fs::write(&file, document.to_string()).unwrap();
+        let fixed = ["-f", file.to_str().unwrap(), "--secrets", secrets.to_str().unwrap()];
+        engine::call(&[command, &fixed, flags].concat())
     }
 
     /// Produces more and reads it all by this listener.
@@ -210,6 +226,8 @@ fn each_refusal_is_one_sentence_with_the_cause_and_the_address() {
     let no_pem = json!({"tls": {"caSecretRef": {"name": "user", "key": "username"}}});
     refused(Door::Tls, &no_pem, CONFIG, &["the key `username` of the Secret `user`: there is no certificate in it"]);
 
+    refused(Door::Tls, &json!({}), CONFIG, &[&at(Door::Tls), "`tls: {}`"]);
+
     // Most of the time a run waits for brokers.
     std::thread::scope(|scope| {
         for cases in cases.chunks(cases.len().div_ceil(RUNS_AT_ONCE)) {
@@ -230,17 +248,8 @@ fn simulated_rides_come_in_by_the_documents_connection() {
     let tokens = TokenServer::start(&kafka.authority.server(), CLIENT, USER);
     kafka.kafka.allow_writes(USER, &secured.rig.site.topic);
     let scram = json!({"tls": tls(), "sasl": sasl("SCRAM-SHA-512", "password")});
-    let folder = secured.rig.start().folder;
-    let (file, secrets) = (folder.join("produced.yaml"), folder.join("secrets"));
-    let produce = |connection: &Json| {
-        let start = secured.start(Door::User, connection, "AvailableNow");
-        let engine::Document::Json(document) = &start.document else { panic!("a document of the test") };
-        std::fs::write(&file, document.to_string()).unwrap();
-        let (file, secrets) = (file.to_str().unwrap(), secrets.to_str().unwrap());
-        let flags = "--count 300 --rate max --start 2026-01-01T00:00:00Z --span 1h".split(' ');
-        let args: Vec<_> = ["produce", "rides", "-f", file, "--secrets", secrets].into_iter().chain(flags).collect();
-        engine::call(&args)
-    };
+    let flags = "--count 300 --rate max --start 2026-01-01T00:00:00Z --span 1h".split(' ').collect::<Vec<_>>();
+    let produce = |connection: &Json| secured.call(&["produce", "rides"], connection, &flags);
     for connection in [&scram, &json!({"tls": tls(), "sasl": oauth(&tokens, "secret")})] {
         let out = produce(connection);
         assert!(out.status.success(), "{connection}: {}", String::from_utf8_lossy(&out.stderr));
@@ -253,6 +262,45 @@ fn simulated_rides_come_in_by_the_documents_connection() {
     exit.expect(OK);
     assert_eq!(exit.figure("records_read"), RECORDS + 600);
     secured.rig.assert_right();
+}
+
+/// Dead letters go back through the listener of the document's source, with its user or its tokens.
+#[test]
+fn dead_letters_go_back_by_the_documents_connection() {
+    let kafka = or_skip!(shared());
+    or_skip!(table::readers());
+    let rides = Rides { partitions: 2, ..Rides::new(usize::try_from(RECORDS).unwrap()) };
+    let mut records = rides.records();
+    let bad = [b"{".as_slice(), b"[1]"].map(|value| Record { partition: 0, key: None, value: value.to_vec() });
+    records.extend(bad);
+    let secured = Secured::of(
+        Rig::new(Pipeline::rides_with_side_outputs(), &kafka.kafka, Store::Local, 2, &records),
+        kafka,
+        rides,
+    );
+    let tokens = TokenServer::start(&kafka.authority.server(), CLIENT, USER);
+    kafka.kafka.allow_writes(USER, &secured.rig.site.topic);
+    let bearer = json!({"tls": tls(), "sasl": oauth(&tokens, "secret")});
+    let scram = json!({"tls": tls(), "sasl": sasl("SCRAM-SHA-512", "password")});
+    secured.start(Door::User, &bearer, "AvailableNow").run(RUN_LIMIT).expect(OK);
+    assert_eq!(secured.rig.assert_right().rejected.len(), 2);
+
+    let replay = |connection: &Json| secured.call(&["replay-rejected"], connection, &[]);
+    for connection in [&bearer, &scram] {
+        let out = replay(connection);
+        let said = String::from_utf8_lossy(&out.stdout);
+        assert!(out.status.success(), "{connection}: {}", String::from_utf8_lossy(&out.stderr));
+        assert!(said.contains(&format!("2 dead letters replayed to {}", secured.rig.site.topic)), "{said}");
+    }
+    let out = replay(&json!({"tls": tls(), "sasl": oauth(&tokens, "wrong")}));
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(!out.status.success() && said.contains("invalid_client"), "{said}");
+
+    // They are still bad, so each becomes a dead letter again.
+    let exit = secured.start(Door::User, &bearer, "AvailableNow").run(RUN_LIMIT);
+    exit.expect(OK);
+    assert_eq!(exit.figure("records_read"), 4);
+    assert_eq!(secured.rig.assert_right().rejected.len(), 6);
 }
 
 /// The pipeline does not need the group's offsets, so a missing right on the group only makes them stale.

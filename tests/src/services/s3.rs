@@ -10,6 +10,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::process::{Process, remove_at_exit};
@@ -85,6 +86,32 @@ impl S3 {
         command.arg("users").arg(self.dir.path()).arg(self.port.to_string()).args(arguments);
         let out = command.output().unwrap();
         assert!(out.status.success(), "{command:?}: {}", String::from_utf8_lossy(&[out.stdout, out.stderr].concat()));
+    }
+
+    /// Lets a guest do this much in a bucket, by a policy as Amazon's.
+    ///
+    /// # Panics
+    /// If the server does not take it.
+    pub fn allow(&self, access_key: &str, bucket: &str, statements: &[(&[&str], &str)]) {
+        let statements: Vec<_> = statements
+            .iter()
+            .map(|(actions, resource)| {
+                json!({
+                    "Effect": "Allow",
+                    "Principal": {"AWS": [access_key]},
+                    "Action": actions,
+                    "Resource": [format!("arn:aws:s3:::{resource}")],
+                })
+            })
+            .collect();
+        let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "-X", "PUT", "--aws-sigv4", &format!("aws:amz:{REGION}:s3")])
+            .args(["--user", &format!("{ACCESS_KEY}:{SECRET_KEY}"), "-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD"])
+            .args(["-H", "content-type: application/json", "--data-binary", &policy, "-w", "%{http_code}"])
+            .arg(format!("{}/{bucket}?policy=", self.endpoint()));
+        let said = String::from_utf8(curl.output().unwrap().stdout).unwrap();
+        assert!(said.ends_with("204"), "the policy is refused: {said}");
     }
 
     fn new(has_tls: bool) -> Result<Self, Missing> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Certificate, StatusCode};
 use serde::Deserialize;
+use url::Url;
 use weir_base::certificates::authorities;
 use weir_base::failure::{Failure, Result};
 use weir_base::storage::Secrets;
@@ -20,6 +21,8 @@ const EXPLANATION_CHARS_MAX: usize = 200;
 
 pub(super) struct Client {
     oauth: Oauth,
+    /// The endpoint as messages show it.
+    endpoint: String,
     secrets: Secrets,
     http: reqwest::Client,
 }
@@ -57,32 +60,31 @@ impl Client {
             }
         }
         let http = builder.build().map_err(|e| Failure::config(format!("the client for tokens: {e}")))?;
-        Ok(Self { oauth: oauth.clone(), secrets: secrets.clone(), http })
+        let endpoint = shown(&oauth.token_endpoint);
+        Ok(Self { oauth: oauth.clone(), endpoint, secrets: secrets.clone(), http })
     }
 
     pub(super) fn endpoint(&self) -> &str {
-        &self.oauth.token_endpoint
+        &self.endpoint
     }
 
     /// Reads the client's secret again and asks once.
     pub(super) async fn ask(&self) -> Result<Token> {
         let Oauth { token_endpoint, client_id, client_secret, scope } = &self.oauth;
+        let endpoint = &self.endpoint;
         let secret = self.secrets.read(&client_secret.secret, &client_secret.key)?;
         let mut form = vec![("grant_type", "client_credentials")];
         form.extend(scope.as_deref().map(|scope| ("scope", scope)));
         let sent = self.http.post(token_endpoint).basic_auth(form_encoded(client_id), Some(form_encoded(&secret)));
         let unreachable = |e: reqwest::Error| {
-            Failure::retry(format!(
-                "the token endpoint {token_endpoint} can't be reached: {}",
-                causes(&e.without_url())
-            ))
+            Failure::retry(format!("the token endpoint {endpoint} can't be reached: {}", causes(&e.without_url())))
         };
         let mut answer = sent.form(&form).send().await.map_err(unreachable)?;
         let status = answer.status();
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                let says = format!("the token endpoint {token_endpoint} sent more than {ANSWER_BYTES_MAX} bytes");
+                let says = format!("the token endpoint {endpoint} sent more than {ANSWER_BYTES_MAX} bytes");
                 return Err(Failure::config(format!("{says}; is it the address for tokens?")));
             }
             body.extend_from_slice(&chunk);
@@ -90,7 +92,7 @@ impl Client {
         if status.is_success() {
             let answer: Answer = serde_json::from_slice(&body).map_err(|_| {
                 Failure::config(format!(
-                    "the token endpoint {token_endpoint} answered {status} without an `access_token` in JSON; is it \
+                    "the token endpoint {endpoint} answered {status} without an `access_token` in JSON; is it \
                      the address for tokens?"
                 ))
             })?;
@@ -101,7 +103,7 @@ impl Client {
     }
 
     fn refused(&self, status: StatusCode, Refusal { error, error_description }: &Refusal) -> Failure {
-        let Oauth { token_endpoint, client_id, client_secret, .. } = &self.oauth;
+        let Oauth { client_id, client_secret, .. } = &self.oauth;
         let explanation = [error, error_description].map(|text| text.chars().take(EXPLANATION_CHARS_MAX).collect());
         let explanation: Vec<String> = explanation.into_iter().filter(|text: &String| !text.is_empty()).collect();
         let explanation = if explanation.is_empty() {
@@ -109,7 +111,7 @@ impl Client {
         } else {
             format!(" ({})", explanation.join(": ").escape_debug())
         };
-        let says = format!("the token endpoint {token_endpoint} answered {status}{explanation}");
+        let says = format!("the token endpoint {} answered {status}{explanation}", self.endpoint);
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Failure::retry(says);
         }
@@ -118,6 +120,21 @@ impl Client {
              secret",
             client_secret.key, client_secret.secret
         ))
+    }
+}
+
+/// The endpoint without what may be a secret in it: a user before the host, and what it asks for.
+fn shown(endpoint: &str) -> String {
+    let Ok(mut url) = Url::parse(endpoint) else { return "(hidden)".to_owned() };
+    let hides_user = !url.username().is_empty() || url.password().is_some();
+    let (asks, has_fragment) = (url.query().is_some(), url.fragment().is_some());
+    // Both fail only for an address without a host, which has no user.
+    let _ = (url.set_username(""), url.set_password(None));
+    url.set_query(asks.then_some("(hidden)"));
+    url.set_fragment((has_fragment && !asks).then_some("(hidden)"));
+    match hides_user {
+        true => url.as_str().replacen("://", "://(hidden)@", 1),
+        false => url.into(),
     }
 }
 
@@ -135,4 +152,24 @@ fn causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn an_endpoint_is_shown_without_its_user_and_without_what_it_asks_for() {
+        for (endpoint, as_shown) in [
+            ("https://login/oauth2/token", "https://login/oauth2/token"),
+            ("https://login:8443/t", "https://login:8443/t"),
+            ("https://login/t?x=hunter2#hunter2", "https://login/t?(hidden)"),
+            ("https://login/t#hunter2", "https://login/t#(hidden)"),
+            ("https://u:hunter2@login/t", "https://(hidden)@login/t"),
+            ("https://hunter2@login/t?x=hunter2", "https://(hidden)@login/t?(hidden)"),
+            ("https://u:hun/hunter2@login/t", "(hidden)"),
+        ] {
+            assert_eq!(shown(endpoint), as_shown);
+        }
+    }
 }
