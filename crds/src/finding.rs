@@ -81,6 +81,11 @@ impl Path {
         field.rsplit('.').next().unwrap_or_default()
     }
 
+    /// Whether this place is an element of a list.
+    pub(crate) fn is_element(&self) -> bool {
+        self.0.strip_suffix(']').is_some_and(|path| path.ends_with(|c: char| c.is_ascii_digit()))
+    }
+
     /// Whether this place is `outer` or lies in it.
     pub(crate) fn is_within(&self, outer: &Self) -> bool {
         match self.0.strip_prefix(&outer.0) {

@@ -30,8 +30,9 @@ pub use notices::{notices, notices_of_text};
 pub use overlay::merge;
 pub use schedule::Schedule;
 
-use finding::{FINDINGS_MAX, Path};
+use finding::FINDINGS_MAX;
 use former::Translated;
+use secrets::{Hidden, Replaced};
 use serde_yaml::Value;
 use weir_plan::Plan;
 
@@ -66,8 +67,8 @@ pub fn load_whole(text: &str, override_text: Option<&str>) -> Result<Loaded, Vec
 /// # Errors
 /// Those of [`load`].
 pub fn explain(text: &str, override_text: Option<&str>) -> Result<String, Vec<Finding>> {
-    Texts::read(text, override_text)?.judged(|read| {
-        loaded(read)?;
+    Texts::read(text, override_text)?.judged(|read, texts| {
+        loaded(read, texts)?;
         Ok(explain::explained(&read.document))
     })
 }
@@ -104,8 +105,8 @@ pub fn parse_value(document: &serde_json::Value) -> Result<StreamPipeline, Vec<F
     Texts::of_value(document)?.judged(document_of)
 }
 
-fn document_of(read: &Translated) -> Result<StreamPipeline, Vec<Finding>> {
-    let decoded = decode::decode(&read.document, |_| Vec::new());
+fn document_of(read: &Translated, texts: &[&str]) -> Result<StreamPipeline, Vec<Finding>> {
+    let decoded = decode::decode(&read.document, texts, |_| Vec::new());
     match decoded.document {
         Some(document) if decoded.findings.is_empty() && read.findings.is_empty() => Ok(document),
         _ => Err(joined(read, decoded.findings)),
@@ -133,8 +134,8 @@ pub fn duration(text: &str) -> Option<std::time::Duration> {
     lower::duration::parse(text).ok()
 }
 
-fn loaded(read: &Translated) -> Result<Loaded, Vec<Finding>> {
-    let decoded = decode::decode(&read.document, refused::fields);
+fn loaded(read: &Translated, texts: &[&str]) -> Result<Loaded, Vec<Finding>> {
+    let decoded = decode::decode(&read.document, texts, refused::fields);
     let lowered =
         decoded.document.map(|document| lower::lower(&document, decoded.broken).map(|plan| Loaded { document, plan }));
     match lowered {
@@ -152,17 +153,24 @@ fn joined(read: &Translated, more: Vec<Finding>) -> Vec<Finding> {
 }
 
 /// The values of a document, and of an override if there is one, each with findings about its text.
-struct Texts {
+struct Texts<'a> {
+    texts: Vec<&'a str>,
     base: (Value, Vec<Finding>),
     over: Option<(Value, Vec<Finding>)>,
+    /// The values of both that an alias may repeat; `None` without a text.
+    anchored: Option<Vec<Value>>,
 }
 
-impl Texts {
-    fn read(text: &str, override_text: Option<&str>) -> Result<Self, Vec<Finding>> {
+impl<'a> Texts<'a> {
+    fn read(text: &'a str, override_text: Option<&'a str>) -> Result<Self, Vec<Finding>> {
         let base = decode::read_yaml(text);
         let over = override_text.map(|over| decode::read_yaml(over).map_err(of_the_override)).transpose();
         match (base, over) {
-            (Ok(base), Ok(over)) => Ok(Self { base, over }),
+            (Ok(base), Ok(over)) => {
+                let texts: Vec<_> = [Some(text), override_text].into_iter().flatten().collect();
+                let anchored = texts.iter().flat_map(|text| decode::anchored(text)).collect();
+                Ok(Self { texts, base, over, anchored: Some(anchored) })
+            }
             (base, over) => Err([base.err(), over.err()].into_iter().flatten().flatten().collect()),
         }
     }
@@ -170,32 +178,35 @@ impl Texts {
     fn of_value(document: &serde_json::Value) -> Result<Self, Vec<Finding>> {
         let value = serde_yaml::to_value(document);
         let value = value.map_err(|e| vec![Finding { path: String::new(), message: e.to_string() }])?;
-        Ok(Self { base: (value, Vec::new()), over: None })
+        Ok(Self { texts: Vec::new(), base: (value, Vec::new()), over: None, anchored: None })
     }
 
     /// What `judge` says of the document, and nothing of its secrets.
-    fn judged<T>(self, judge: impl Fn(&Translated) -> Result<T, Vec<Finding>>) -> Result<T, Vec<Finding>> {
-        let whole = |texts: &Self| texts.merged().and_then(|read| judge(&read));
+    fn judged<T>(self, judge: impl Fn(&Translated, &[&str]) -> Result<T, Vec<Finding>>) -> Result<T, Vec<Finding>> {
+        let whole = |texts: &Self| texts.merged().and_then(|read| judge(&read, &texts.texts));
         let found = match whole(&self) {
             Ok(judged) => return Ok(judged),
             Err(found) => found,
         };
         let Some((texts, hidden)) = self.hidden() else { return Err(found) };
-        Err(secrets::reported(&found, whole(&texts).err().unwrap_or_default(), &hidden))
+        Err(secrets::reported(&found, whole(&texts).err().unwrap_or_default(), hidden))
     }
 
-    /// Both without their secrets, and the paths of those; `None` if neither has any.
-    fn hidden(self) -> Option<(Self, Vec<Path>)> {
-        let mut paths = Vec::new();
-        let mut hidden = |(value, findings): (Value, Vec<Finding>)| match secrets::hidden(&value) {
-            Some((hidden, of_value)) => {
-                paths.extend(of_value);
-                (hidden, findings)
+    /// Both without their secrets, and what was replaced; `None` if neither has any.
+    fn hidden(self) -> Option<(Self, Replaced)> {
+        let mut all = Replaced::default();
+        let anchored = self.anchored.as_deref();
+        let mut hidden = |(value, findings): (Value, Vec<Finding>)| match secrets::hidden(&value, anchored) {
+            Some(Hidden { document, replaced }) => {
+                all.paths.extend(replaced.paths);
+                all.findings.extend(replaced.findings);
+                (document, findings)
             }
             None => (value, findings),
         };
-        let texts = Self { base: hidden(self.base), over: self.over.map(&mut hidden) };
-        (!paths.is_empty()).then_some((texts, paths))
+        let (base, over) = (hidden(self.base), self.over.map(&mut hidden));
+        let texts = Self { texts: self.texts, base, over, anchored: None };
+        (!all.paths.is_empty()).then_some((texts, all))
     }
 
     fn merged(&self) -> Result<Translated, Vec<Finding>> {

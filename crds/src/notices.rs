@@ -1,5 +1,7 @@
 //! Notices about a document that is valid but may not do what its author meant. They stop nothing.
 
+use std::collections::BTreeSet;
+
 use weir_plan::plan::{Plan, SinkKind, StartFrom, Trigger};
 use weir_plan::quote::quoted;
 use weir_plan::topics::Topics;
@@ -25,37 +27,68 @@ pub fn notices(loaded: &Loaded) -> Vec<String> {
     all.take(FINDINGS_MAX).map(secrets::in_sentence).collect()
 }
 
-/// Entries of `storage` for no URI of the document. A document whose URIs are all folders of the machine has others on
-/// a cluster.
+/// Entries of `storage` that are for no URI of the document: none lies in them, or longer prefixes take all that do. A
+/// document whose URIs are all folders of the machine has others on a cluster.
 fn unused_storage(plan: &Plan) -> impl Iterator<Item = String> {
     let sinks = plan.sinks.iter().map(|sink| match &sink.kind {
         SinkKind::Delta(delta) => delta.uri.as_str(),
     });
-    let uris: Vec<_> = std::iter::once(plan.checkpoint.uri.as_str()).chain(sinks).collect();
-    let on_stores: Vec<_> = uris.iter().copied().filter(|uri| uri.starts_with("s3:")).collect();
-    let entries = plan.storage.iter().enumerate().filter(|_| !on_stores.is_empty());
-    let bucket_of = |uri: &str| uri.split('/').take(3).collect::<Vec<_>>().join("/");
-    let unused = entries.filter(|(_, entry)| !uris.iter().any(|uri| uri::is_within(uri, &entry.uri_prefix)));
-    let said = unused.map(|(i, entry)| {
-        let prefix = entry.uri_prefix.as_str();
-        let mut buckets: Vec<_> = on_stores.iter().map(|uri| bucket_of(uri)).collect();
-        buckets.sort_unstable();
-        buckets.dedup();
-        let meant = nearest(&bucket_of(prefix), buckets.iter().map(String::as_str));
-        let right = match meant {
-            Some(bucket) => format!("did you mean {}?", quoted(format_args!("{bucket}/"))),
-            None => {
-                let buckets: Vec<_> = buckets.iter().take(NAMED_MAX).map(|b| quoted(format_args!("{b}/"))).collect();
-                format!("write {}, or leave the entry out", one_of(&buckets))
-            }
+    let uris = std::iter::once(plan.checkpoint.uri.as_str()).chain(sinks);
+    let on_stores: Vec<_> = uris.filter(|uri| uri.starts_with("s3:")).collect();
+    let prefixes: Vec<_> = plan.storage.iter().map(|entry| entry.uri_prefix.as_str()).collect();
+    let entries = prefixes.iter().enumerate().filter(|_| !on_stores.is_empty());
+    let said = entries.filter_map(|(i, prefix)| {
+        let within: Vec<_> = on_stores.iter().filter(|uri| uri::is_within(uri, prefix)).collect();
+        let takes = |other: &&&str| {
+            *other != prefix && uri::is_within(other, prefix) && on_stores.iter().any(|uri| uri::is_within(uri, other))
         };
-        format!(
-            "spec.storage[{i}].uriPrefix: no URI of the document lies in {}, so the entry is used for nothing, and other \
-             settings are for the document's URIs: {right}",
-            quoted(format_args!("{prefix}/"))
-        )
+        let longer: Vec<_> = prefixes.iter().filter(takes).collect();
+        let taken = |uri: &&&&str| longer.iter().any(|longer| uri::is_within(uri, longer));
+        let why = if within.is_empty() {
+            format!(
+                "no URI of the document lies in {}, so the entry is used for nothing, and other settings are for the \
+                 document's URIs: {}",
+                folder(prefix),
+                instead(prefix, &on_stores, &prefixes)
+            )
+        } else if within.iter().filter(taken).count() == within.len() {
+            let longer: Vec<_> = longer.iter().take(NAMED_MAX).map(|longer| folder(longer)).collect();
+            format!(
+                "every URI of the document in {} lies in {} too, a longer prefix, so the entry is used for nothing: \
+                 leave it out",
+                folder(prefix),
+                one_of(&longer)
+            )
+        } else {
+            return None;
+        };
+        Some(format!("spec.storage[{i}].uriPrefix: {why}"))
     });
     said.collect::<Vec<_>>().into_iter()
+}
+
+fn folder(prefix: &str) -> String {
+    quoted(format_args!("{prefix}/"))
+}
+
+/// What to write in place of a prefix in which no URI lies: a prefix of a URI that no other entry has.
+fn instead(prefix: &str, uris: &[&str], prefixes: &[&str]) -> String {
+    let is_new = |candidate: &&str| !prefixes.contains(candidate);
+    // The scheme's slashes are no part of a path.
+    let folders = uris.iter().flat_map(|uri| {
+        let slashes = uri.match_indices('/').map(|(at, _)| at).skip(2);
+        slashes.chain([uri.len()]).map(|end| &uri[..end])
+    });
+    if let Some(meant) = nearest(prefix, folders.filter(is_new)) {
+        return format!("did you mean {}?", folder(meant));
+    }
+    let buckets: BTreeSet<_> =
+        uris.iter().map(|uri| uri.splitn(4, '/').take(3).collect::<Vec<_>>().join("/")).collect();
+    let buckets = buckets.iter().map(String::as_str).filter(is_new).take(NAMED_MAX);
+    match buckets.map(folder).collect::<Vec<_>>() {
+        buckets if buckets.is_empty() => "leave the entry out".to_owned(),
+        buckets => format!("write {}, or leave the entry out", one_of(&buckets)),
+    }
 }
 
 /// Connections that nothing refers to.

@@ -12,6 +12,7 @@ use serde_yaml::{Mapping, Value};
 use super::short;
 use crate::finding::{Broken, Finding, Path, nearest, one_of};
 use crate::refused::built;
+use crate::secrets::HIDDEN;
 
 /// The most elements of a list. No list of the document needs more, and the bound keeps the API server's checks within
 /// their budget.
@@ -164,6 +165,10 @@ impl<'de> Deserializer<'de> for At<'de> {
             Some(Value::Number(number)) => Err(self.0.wrong(&short::text_for_number(&self.0.path, number))),
             Some(Value::Bool(_) | Value::Tagged(_)) => Err(self.0.wrong("text in quotes")),
             Some(Value::Sequence(list)) => Err(self.0.wrong(&short::text(self.0.path.last(), list))),
+            // A field without a value counts as left out, so this is one of names that the author chooses.
+            Some(Value::Null) if !self.0.path.is_element() => Err(self.0.wrong(
+                "text, or the value before it in quotes, since a comma ends a value inside {…} and begins another field",
+            )),
             Some(_) => Err(self.0.wrong("text")),
         };
         self.0.locate(result)
@@ -360,6 +365,9 @@ fn unknown_field(place: &Place<'_>, key: &str, path: Path, mapping: &Mapping, fi
     let empty = before.filter(|(_, value)| value.is_null()).and_then(|(name, _)| name.as_str());
     let empty = empty.filter(|name| fields.contains(name));
     let message = match (near, member, empty, key.split_once(':')) {
+        (.., Some((name, value))) if fields.contains(&name) && value.contains(HIDDEN) => {
+            format!("there is no field {}: a space is missing behind the colon", quoted(key))
+        }
         (.., Some((name, value))) if fields.contains(&name) => format!(
             "there is no field {}: a space is missing behind the colon: write {}",
             quoted(key),

@@ -20,8 +20,9 @@ use crate::document::{API_VERSION, KIND, StreamPipeline};
 use crate::finding::{Broken, FINDINGS_MAX, Finding, Path};
 use deserializer::{At, Place};
 
+pub(crate) use cut::LINE_BYTES_MAX;
 pub(crate) use syntax::cut_by_comments;
-pub(crate) use yaml::{BYTE_ORDER_MARK, parse_yaml, read_yaml};
+pub(crate) use yaml::{BYTE_ORDER_MARK, anchored, parse_yaml, read_yaml};
 
 /// The result of decoding: the document, unless it is wrong as a whole, and all errors.
 pub(crate) struct Decoded {
@@ -30,9 +31,10 @@ pub(crate) struct Decoded {
     pub(crate) broken: Vec<Broken>,
 }
 
-/// Decodes a document without the fields that `refused` gives, each with its finding.
-pub(crate) fn decode(value: &Value, refused: impl FnOnce(&Value) -> Vec<(Finding, Broken)>) -> Decoded {
-    match cut::mended(value) {
+/// Decodes a document without the fields that `refused` gives, each with its finding. `texts` are what it was read
+/// from.
+pub(crate) fn decode(value: &Value, texts: &[&str], refused: impl FnOnce(&Value) -> Vec<(Finding, Broken)>) -> Decoded {
+    match cut::mended(value, texts) {
         None => decode_whole(value, refused(value)),
         Some((mended, mut findings)) => {
             let decoded = decode_whole(&mended, refused(&mended));

@@ -13,7 +13,7 @@ use crate::secrets::HIDDEN;
 
 /// The block that a text probably stands for, by the block's type; `None` if that can't be told.
 pub(super) fn block(type_name: &str, text: &str) -> Option<String> {
-    if text.starts_with(HIDDEN) {
+    if text.contains(HIDDEN) {
         return None;
     }
     let written = scalar(text);
@@ -49,6 +49,9 @@ pub(super) fn block(type_name: &str, text: &str) -> Option<String> {
 
 /// The list that a value probably stands for, by the name of the field; `None` if that can't be told.
 pub(super) fn list(field: &str, value: &Value) -> Option<String> {
+    if value.as_str().is_some_and(|text| text.contains(HIDDEN)) {
+        return None;
+    }
     let texts = || value.as_str().into_iter().flat_map(|text| text.split(',')).map(str::trim).filter(|s| !s.is_empty());
     match field {
         "topics" | "partitionBy" | "dropColumns" => {
@@ -99,6 +102,9 @@ pub(super) fn text_for_number(field: &Path, number: &Number) -> String {
 /// What to write in place of a list where a text belongs.
 pub(super) fn text(field: &str, list: &[Value]) -> String {
     let texts: Vec<_> = list.iter().filter_map(Value::as_str).collect();
+    if texts.iter().any(|text| text.contains(HIDDEN)) {
+        return "one text".to_owned();
+    }
     match texts[..] {
         [only] if list.len() == 1 => quoted(scalar(only)),
         [_, ..] if field == "bootstrapServers" => {

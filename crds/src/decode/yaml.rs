@@ -11,9 +11,11 @@ use serde::de::{self, DeserializeSeed, EnumAccess, MapAccess, SeqAccess, Visitor
 use serde_yaml::{Mapping, Value};
 use weir_plan::quote::quoted;
 
+use super::events::{Events, Kind, ScalarStyle};
+use super::syntax::Refusal;
 use super::{depth, syntax};
 use crate::finding::{FINDINGS_MAX, Finding, Path};
-use crate::secrets::Place;
+use crate::secrets::{Place, shows_key};
 use crate::versions::{NUMBER, other_reading};
 
 /// The most bytes of a text: more than etcd accepts for one object.
@@ -81,11 +83,34 @@ pub(crate) fn read_yaml(text: &str) -> Result<(Value, Vec<Finding>), Vec<Finding
     }
 }
 
+/// The plain values of a text that an alias may repeat: those with an anchor, and those inside a list or mapping with
+/// one.
+pub(crate) fn anchored(text: &str) -> Vec<Value> {
+    let mut values = Vec::new();
+    // Whether each list or mapping that is open has an anchor or lies in one that has.
+    let mut open: Vec<bool> = Vec::new();
+    for event in Events::of(text).filter(|_| text.contains('&')).into_iter().flatten() {
+        let is_anchored = event.anchor.is_some() || open.last().is_some_and(|outer| *outer);
+        match event.kind {
+            Kind::Scalar { value, style } if is_anchored && values.len() < VALUES_MAX => values.push(match style {
+                ScalarStyle::Plain => serde_yaml::from_str(&value).unwrap_or(Value::String(value)),
+                ScalarStyle::Quoted | ScalarStyle::Block => Value::String(value),
+            }),
+            Kind::ListStart { .. } | Kind::MappingStart { .. } => open.push(is_anchored),
+            Kind::ListEnd | Kind::MappingEnd => {
+                open.pop();
+            }
+            Kind::Scalar { .. } | Kind::Alias(_) | Kind::Outline => {}
+        }
+    }
+    values
+}
+
 struct Guard {
     values_left: usize,
     findings: Vec<Finding>,
     /// What YAML has and documents do not, at which reading ends.
-    refused: Option<String>,
+    refused: Option<Refusal>,
 }
 
 impl Guard {
@@ -97,8 +122,8 @@ impl Guard {
     }
 
     /// Ends the reading with this message.
-    fn refuse<E: de::Error>(&mut self, message: String) -> E {
-        self.refused = Some(message);
+    fn refuse<E: de::Error>(&mut self, message: String, hidden: String) -> E {
+        self.refused = Some(Refusal { message, hidden });
         E::custom("refused")
     }
 }
@@ -226,7 +251,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Value, A::Error> {
         let message = "YAML takes a word that begins with `!` for a tag, and documents have none: leave it out, or \
                        write the value in quotes";
-        Err(self.guard.borrow_mut().refuse(message.to_owned()))
+        Err(self.guard.borrow_mut().refuse(message.to_owned(), message.to_owned()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
@@ -241,15 +266,18 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         self.enter()?;
         let mut mapping = Mapping::new();
-        // YAML reads the rest of a secret behind a comma as a key.
-        let mut are_shown = self.place.is_shown();
-        while let Some(key) = entries.next_key_seed(Key { of: &self, is_shown: are_shown })? {
-            let path = if are_shown { self.path.field(&key) } else { self.path.clone() };
+        let mut follows_secret = false;
+        loop {
+            let key = Key { of: &self, is_shown: self.place.shows_keys() && !follows_secret };
+            let Some(key) = entries.next_key_seed(key)? else { break };
+            let is_shown = shows_key(&key, self.place, follows_secret);
+            let path = if is_shown { self.path.field(&key) } else { self.path.clone() };
             let place = self.place.field(&key);
-            are_shown &= place.is_shown();
             let value = entries.next_value_seed(self.below(path.clone(), place))?;
+            follows_secret |= !place.is_shown() && !value.is_mapping() && !value.is_null();
             if mapping.insert(Value::String(key), value).is_some() {
-                self.guard.borrow_mut().add(&path, "this key stands twice in its mapping; keep one".to_owned());
+                let what = if is_shown { "this key" } else { "a key that is not shown" };
+                self.guard.borrow_mut().add(&path, format!("{what} stands twice in its mapping; keep one"));
             }
         }
         Ok(Value::Mapping(mapping))
@@ -264,9 +292,11 @@ struct Key<'p, 'a> {
 
 impl Key<'_, '_> {
     fn no_text<E: de::Error>(&self, found: impl fmt::Display) -> E {
-        let found = if self.is_shown { found.to_string() } else { "a value".to_owned() };
-        let message = format!("found {found} where the name of a field belongs: write the name as text, in quotes");
-        self.of.guard.borrow_mut().refuse(message)
+        let message =
+            |found: &str| format!("found {found} where the name of a field belongs: write the name as text, in quotes");
+        let hidden = message("a value");
+        let message = if self.is_shown { message(&found.to_string()) } else { hidden.clone() };
+        self.of.guard.borrow_mut().refuse(message, hidden)
     }
 }
 

@@ -14,7 +14,7 @@ mod text;
 
 use serde_yaml::Value;
 
-use crate::decode::{BYTE_ORDER_MARK, parse_yaml};
+use crate::decode::{BYTE_ORDER_MARK, anchored, parse_yaml};
 use crate::finding::{FINDINGS_MAX, Finding, Path};
 use crate::secrets;
 use old::Old;
@@ -81,8 +81,8 @@ pub fn rewrite(text: &str) -> Result<Option<Rewritten>, Vec<Finding>> {
         return Ok(None);
     }
     let right = translated(&document, &old).document;
-    let hidden = secrets::hidden(&document);
-    let shown = old::places(hidden.as_ref().map_or(&document, |(hidden, _)| hidden));
+    let hidden = secrets::hidden(&document, Some(&anchored(text)));
+    let shown = old::places(hidden.as_ref().map_or(&document, |hidden| &hidden.document));
     let left = findings(shown.iter().filter(|old| old.edits.is_empty()));
     let is_right = |text: &String| parse_yaml(text).is_ok_and(|document| document == right);
     let edited = edited(text, &old).filter(is_right).filter(|edited| text::comments(edited) == text::comments(text));

@@ -8,6 +8,7 @@ use super::{duration, quantity};
 use crate::document::{Quantity, unions};
 use crate::finding::{Findings, Path, nearest, one_of};
 use crate::refused::built;
+use crate::secrets::HIDDEN;
 
 /// The most sources, steps, sinks or other things with a name, per list.
 pub(super) const NAMED_MAX: usize = 64;
@@ -105,11 +106,15 @@ impl Findings {
     }
 }
 
-/// A suggestion for an unknown name: `did you mean …?`, or the possible names.
+/// A suggestion for an unknown name: `did you mean …?`, or the possible names. A name may be missing or not shown.
 pub(super) fn suggestion(name: &str, candidates: &[&str]) -> String {
+    let is_name = |candidate: &&&str| !candidate.is_empty() && !candidate.contains(HIDDEN);
+    let all = candidates;
+    let candidates: Vec<_> = all.iter().filter(is_name).copied().collect();
     match nearest(name, candidates.iter().copied()) {
         Some(near) => format!("did you mean {}?", quoted(near)),
-        None if candidates.is_empty() => "there is none".to_owned(),
+        None if all.is_empty() => "there is none".to_owned(),
+        None if candidates.is_empty() => "write a name that is there".to_owned(),
         None => {
             let shown = &candidates[..candidates.len().min(CANDIDATES_SHOWN_MAX)];
             format!("write {}", one_of(shown))

@@ -33,7 +33,7 @@ fn kafka(kafka: &KafkaConnection, at: &Path, out: &mut Findings) -> Option<plan:
     for server in kafka.bootstrap_servers.split(',').map(str::trim) {
         let port = server
             .rsplit_once(':')
-            .filter(|(host, _)| !host.is_empty() && !host.contains(['/', ' ', '@']))
+            .filter(|(host, _)| !host.is_empty() && !host.contains(['/', ' ', '@', '%']))
             .map(|(_, port)| port);
         if !port.is_some_and(is_port) {
             let message = if server.contains('@') {
@@ -140,7 +140,11 @@ fn username(user: &Username, at: &Path, out: &mut Findings) -> Option<plan::User
 fn oauth(oauth: &Oauth, at: &Path, out: &mut Findings) -> plan::Oauth {
     let endpoint = &oauth.token_endpoint;
     let host = endpoint.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next());
-    if !host.is_some_and(|host| !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c == '@')) {
+    let is_host = |host: &str| {
+        let (name, port) = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).unwrap_or((host, "443"));
+        !name.is_empty() && is_port(port) && !name.contains(|c: char| c.is_whitespace() || c == '@')
+    };
+    if !host.is_some_and(is_host) {
         let message = format!(
             "found {}: write the https:// address that the authorization server gives for tokens, as in \
              https://login.example.com/oauth2/token",

@@ -33,7 +33,9 @@ pub(super) fn lower(
 ) -> Option<plan::KafkaSource> {
     let named = &document.spec.connections;
     let connection = named.iter().position(|c| c.name == kafka.connection);
-    let are_known = !out.is_broken(&Path::root().field("spec").field("connections"));
+    // The author may have meant a connection whose name is missing, or one in a list that can't be read.
+    let is_unnamed = named.iter().any(|connection| connection.name.is_empty());
+    let are_known = !is_unnamed && !out.is_broken(&Path::root().field("spec").field("connections"));
     if connection.is_none() && are_known {
         let names: Vec<_> = named.iter().map(|c| &*c.name).collect();
         let message =

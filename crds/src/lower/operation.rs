@@ -14,7 +14,6 @@ use crate::document::{
     TriggerType, unions,
 };
 use crate::finding::{Findings, Path};
-use crate::refused::LOCAL_DAYS;
 use crate::schedule::Schedule;
 
 const REPLICAS_MAX: i64 = 1;
@@ -51,15 +50,17 @@ pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
         let found = quoted(zone);
         out.add(
             &at.field("timeZone"),
-            format!("not supported yet: {found}; write {}; {LOCAL_DAYS}", defaults::TIME_ZONE),
+            format!(
+                "not supported yet: {found}; write {}; for days of a time zone write `window: {{calendar: {{unit: Day, \
+                 timeZone: Europe/Paris}}}}`",
+                defaults::TIME_ZONE
+            ),
         );
     }
     if let Some(replicas) = spec.replicas.filter(|r| !(0..=REPLICAS_MAX).contains(r)) {
         out.not_yet_value(&at.field("replicas"), replicas, &["0", "1"]);
     }
-    if let Some(image) =
-        spec.image.as_ref().filter(|i| i.is_empty() || i.len() > IMAGE_CHARS_MAX || i.contains(char::is_whitespace))
-    {
+    if let Some(image) = spec.image.as_ref().filter(|image| !may_be_image(image)) {
         let message = format!("found `{image}`: write an image, as in registry.example.com/weir:0.1.0");
         out.add(&at.field("image"), message);
     }
@@ -253,11 +254,22 @@ fn environment(env: &[EnvVar], at: &Path, out: &mut Findings) {
         if OWN_VARIABLES.contains(&variable.name.as_str()) {
             out.add(&at.field("name"), format!("the operator sets `{}` itself; leave it out", variable.name));
         }
+        if variable.value.contains('\0') {
+            let message = "found a character with the code 0, which no variable can have: leave it out";
+            out.add(&at.field("value"), message);
+        }
         let chars = variable.value.chars().count();
         if chars > ENV_VALUE_CHARS_MAX {
             out.add(&at.field("value"), format!("found {chars} characters: write at most {ENV_VALUE_CHARS_MAX}"));
         }
     }
+}
+
+/// Whether the text may name an image. The registry's rules are finer; what no registry takes is an address with a
+/// scheme, and an end that is missing.
+fn may_be_image(image: &str) -> bool {
+    let is_plain = !image.contains(|c: char| c.is_whitespace() || c == '?') && !image.contains("://");
+    is_plain && (1..=IMAGE_CHARS_MAX).contains(&image.len()) && !image.ends_with(['@', ':', '/'])
 }
 
 /// Checks a qualified name: the key of a label, an annotation or a resource.

@@ -11,6 +11,9 @@ fn values_that_a_comma_or_a_colon_cuts_off() {
             "an expression that a comma cuts off is told in one sentence",
             &[
                 &[(REVENUE, "columns: [{name: revenue, expr: round(sum(price), 2)}]")],
+                &[(REVENUE, "columns: [{name: revenue, expr: max(regexp_extract(city, '[0-9]+', 0))}]")],
+                &[(REVENUE, "columns: [{name: revenue, expr: max(concat(city, ', ', city))}]")],
+                &[(REVENUE, "columns: [{name: revenue, expr: max(regexp_extract(city, '^(.*)$', 1))}]")],
                 &[(
                     "columns: [{name: city, expr: upper(city)}",
                     "columns: [{name: city, expr: coalesce(city, upper(\"a b\"), city)}",

@@ -12,6 +12,7 @@ fn wrong_names_and_edges() {
                 ("name: silver, from: revenue", "name: cleaned, from: rides"),
             ]],
         ),
+        ("a connection without a name is told once", &[&[("- {name: events, kafka", "- {kafka")]]),
         (
             "a name is a DNS label",
             &[&[("- name: revenue\n", "- name: Ride_Revenue\n"), ("from: revenue", "from: Ride_Revenue")]],

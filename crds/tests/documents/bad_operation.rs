@@ -12,6 +12,14 @@ fn wrong_fields_that_only_the_operator_acts_on() {
             &[&[("", "  resources: {requests: {cpu: 2500m, memory: 1Gi}, limits: {cpu: 2, memory: lots}}")]],
         ),
         (
+            "a label that a comma cuts off, or without a value",
+            &[
+                &[("", "  podTemplate: {labels: {foo: a,b}}")],
+                &[("metadata: {name: rides-revenue}", "metadata: {name: rides-revenue, labels: {foo: a,b}}")],
+                &[("", "  podTemplate: {annotations: {foo: }}")],
+            ],
+        ),
+        (
             "the operator's own labels are not the person's to set",
             &[&[(
                 "",

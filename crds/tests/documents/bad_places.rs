@@ -24,6 +24,13 @@ fn wrong_places_and_connections() {
             ]],
         ),
         (
+            "a prefix has one entry, however it is spelled",
+            &[
+                &[("  connections:", "  - {uriPrefix: s3://lake, s3: {}}\n  connections:")],
+                &[("  connections:", "  - {uriPrefix: s3://lake//, s3: {}}\n  connections:")],
+            ],
+        ),
+        (
             "a CA is the key of a Secret and for a server with TLS",
             &[
                 &[("endpoint: http://s3:9000", "endpoint: http://s3:9000, caSecretRef: {name: lake, key: ca.crt}")],

@@ -18,6 +18,14 @@ fn what_others_would_read_otherwise() {
             &[&[("metadata: {name: rides-revenue}", "metadata: {name: rides-revenue, labels: {y: a, \"n\": b}}")]],
         ),
         (
+            "a key of a reference, or a label with a secret's name, that stands twice is named",
+            &[
+                &[("kafka:9092", "k:9092, tls: {caSecretRef: {name: a, key: b, name: c}}")],
+                &[("", "  podTemplate: {labels: {token: a, token: b}}")],
+                &[("kafka:9092", "k:9092, tls: {clientSecretRef: {name: a}, clientSecretRef: {name: yes}}")],
+            ],
+        ),
+        (
             "a number of more than 64 bits is refused where it stands",
             &[&[("topics: [rides]", "topics: [18446744073709551616]")]],
         ),

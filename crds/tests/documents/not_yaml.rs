@@ -66,6 +66,18 @@ fn what_is_said_of_a_text_that_is_not_yaml() {
             &[&[(WHERE, "where: \"price >= 0")], &[(WHERE, "where: \"city = '\\d'\"")]],
         ),
         (
+            "a character that begins nothing, in a list or on a line of its own",
+            &[&[("topics: [rides]", "topics: [@rides]")], &[(WHERE, "where:\n        @x")]],
+        ),
+        (
+            "a text in several lines that does not go on as it begins",
+            &[&[(WHERE, "where: \"a\n        b\" c")], &[(WHERE, "where: |9\n        a")]],
+        ),
+        (
+            "codes of characters in double quotes that are none to YAML",
+            &[&[(WHERE, "where: \"\\ud83d\\ude00\"")], &[(WHERE, "where: \"\\xhu\"")]],
+        ),
+        (
             "what another tool would have filled in, and names that are no text",
             &[&[(WHERE, "where: {{ .Values.where }}")], &[("{name: rides-revenue}", "{name: r, labels: {1: a}}")]],
         ),

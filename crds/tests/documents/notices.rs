@@ -45,11 +45,24 @@ fn an_entry_of_storage_for_no_uri_of_the_document_is_told() {
         )
     };
     assert_eq!(told(&["s3://lakes/"]), [said(0, "s3://lakes/", "did you mean `s3://lake/`?")]);
-    assert_eq!(told(&["s3://lake/silve/"]), [said(0, "s3://lake/silve/", "did you mean `s3://lake/`?")]);
+    assert_eq!(told(&["s3://lake/silve/"]), [said(0, "s3://lake/silve/", "did you mean `s3://lake/silver/`?")]);
+    assert_eq!(told(&["s3://warehouse"]), [said(0, "s3://warehouse/", "write `s3://lake/`, or leave the entry out")]);
+    // What is advised is no other entry's prefix.
+    assert_eq!(told(&["s3://lake/", "s3://warehouse"]), [said(1, "s3://warehouse/", "leave the entry out")]);
     assert_eq!(
-        told(&["s3://lake/", "s3://warehouse"]),
-        [said(1, "s3://warehouse/", "write `s3://lake/`, or leave the entry out")]
+        told(&["s3://lake", "s3://lake/silvre"]),
+        [said(1, "s3://lake/silvre/", "did you mean `s3://lake/silver/`?")]
     );
+    assert_eq!(
+        told(&["s3://lake", "s3://lake/silver", "s3://lake/checkpoints", "s3://lake/silverr"]),
+        [
+            "spec.storage[0].uriPrefix: every URI of the document in `s3://lake/` lies in `s3://lake/silver/` or \
+             `s3://lake/checkpoints/` too, a longer prefix, so the entry is used for nothing: leave it out"
+                .to_owned(),
+            said(3, "s3://lake/silverr/", "leave the entry out")
+        ]
+    );
+    assert_eq!(told(&["s3://lake", "s3://lake/silver"]), Vec::<String>::new());
     for used in ["s3://lake", "s3://lake/", "s3://lake/silver", "s3://lake/checkpoints/"] {
         assert_eq!(told(&[used]), Vec::<String>::new(), "{used}");
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use weir_tests::engine::{self, CONFIG, RETRY_EXHAUSTED, write_secret};
-use weir_tests::oracle::Pipeline;
 use weir_tests::oracle::pipeline::{S3_SECRET, Site};
+use weir_tests::oracle::{Pipeline, Window};
 use weir_tests::proxy::{Fault, Proxy, Rule};
 use weir_tests::rides::Rides;
 use weir_tests::rig::{RUN_LIMIT, Rig, Store};
@@ -140,7 +140,7 @@ fn a_document_whose_state_does_not_fit_any_more() {
     let kafka = or_skip!(kafka::shared());
     let mut rig = rig(kafka, Store::Local);
     rig.finish();
-    rig.pipeline.window_us *= 2;
+    rig.pipeline.window = Window::tumbling(2 * rig.pipeline.window.size_us());
     assert_says(&rig.start().run(RUN_LIMIT), CONFIG, &["windows"]);
 }
 

@@ -7,6 +7,7 @@ use weir_plan::quote::quoted;
 
 use crate::decode::events::{Events, Kind};
 use crate::finding::one_of;
+use crate::secrets::is_field;
 
 /// The columns of an open mapping or list, counted from 0.
 #[derive(Clone)]
@@ -18,8 +19,8 @@ struct Level<'a> {
 }
 
 /// What to tell the author of the first line, up to `last_line` (from 1), whose indent is wrong; `None` if there is no
-/// such line.
-pub(super) fn wrong(text: &str, last_line: usize) -> Option<String> {
+/// such line. A line that is hidden may have a secret in it.
+pub(super) fn wrong(text: &str, last_line: usize, is_hidden: impl Fn(usize) -> bool) -> Option<String> {
     let inside = lines_inside(text);
     let mut open: Vec<Level<'_>> = Vec::new();
     // Whether the line before leaves its value to the lines below it.
@@ -41,6 +42,7 @@ pub(super) fn wrong(text: &str, last_line: usize) -> Option<String> {
             Some(_) => expects_value && open.len() == before.len(),
         };
         if !fits {
+            let first = if is_hidden(number) { None } else { Some(first) };
             return Some(sentence(number, first, indent, &before, is_item));
         }
         expects_value = enter(body, indent, &mut open);
@@ -73,11 +75,12 @@ fn first_of(body: &str) -> Option<&str> {
     (is_name && !name.is_empty() && (rest.is_empty() || rest.starts_with(' '))).then_some(name)
 }
 
-fn sentence(number: usize, first: &str, indent: usize, before: &[Level<'_>], is_list: bool) -> String {
+fn sentence(number: usize, first: Option<&str>, indent: usize, before: &[Level<'_>], is_list: bool) -> String {
     let of_kind = || before.iter().rev().filter(|level| level.is_list == is_list);
     let nearest = of_kind().map(|level| level.column.abs_diff(indent)).min();
     let right: Vec<_> = of_kind().filter(|level| Some(level.column.abs_diff(indent)) == nearest).collect();
-    let found = format!("line {number}: {} is indented by {}", quoted(first), spaces(indent));
+    let found = first.map_or_else(|| "what is here".to_owned(), quoted);
+    let found = format!("line {number}: {found} is indented by {}", spaces(indent));
     match right[..] {
         [] => format!("{found}, and nothing there is: indent it as the lines before it"),
         [only] => {
@@ -87,6 +90,7 @@ fn sentence(number: usize, first: &str, indent: usize, before: &[Level<'_>], is_
         _ => {
             let each = right.iter().map(|level| match is_list {
                 true => level.column.to_string(),
+                false if !is_field(level.last) => level.column.to_string(),
                 false => format!("{} (as {})", level.column, quoted(level.last)),
             });
             format!("{found}, and no line before it is: indent it by {}", one_of(&each.collect::<Vec<_>>()))
@@ -161,12 +165,12 @@ mod tests {
     /// What is said once the line with `old` is written as `new`.
     fn said(old: &str, new: &str) -> Option<String> {
         assert_eq!(RIGHT.matches(old).count(), 1, "{old:?}");
-        wrong(&RIGHT.replace(old, new), usize::MAX)
+        wrong(&RIGHT.replace(old, new), usize::MAX, |_| false)
     }
 
     #[test]
     fn a_right_text_has_no_wrong_line() {
-        assert_eq!(wrong(RIGHT, usize::MAX), None);
+        assert_eq!(wrong(RIGHT, usize::MAX, |_| false), None);
     }
 
     #[test]

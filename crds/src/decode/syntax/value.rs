@@ -21,7 +21,7 @@ impl<'a> Written<'a> {
         line.match_indices(": ").filter_map(move |(colon, _)| {
             let before = &line[..colon];
             let key = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().filter(|key| !key.is_empty())?;
-            let rest = line[colon + 1..].trim();
+            let rest = without_comment(line[colon + 1..].trim());
             (!rest.is_empty()).then_some(Self { key, rest, is_in_flow: before.contains('{') })
         })
     }
@@ -89,17 +89,36 @@ impl<'a> Written<'a> {
     }
 }
 
+/// A value without the comment behind it.
+fn without_comment(value: &str) -> &str {
+    let mut quote = None;
+    for (i, c) in value.char_indices() {
+        match (c, quote) {
+            ('#', None) if value[..i].ends_with(' ') && value[i + 1..].starts_with(' ') => {
+                return value[..i].trim_end();
+            }
+            (_, Some(of)) if of == c => quote = None,
+            ('"' | '\'' | '`', None) => quote = Some(c),
+            _ => {}
+        }
+    }
+    value
+}
+
 /// Whether a text is what may follow `|` or `>`: how the text below is indented and how it ends.
 fn is_header(text: &str) -> bool {
     let text = text.split_once(" #").map_or(text, |(header, _)| header).trim_end();
     text.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-'))
 }
 
-/// What to tell the author of a line with a value that needs quotes.
-pub(super) fn needs_quotes(line: &str) -> Option<String> {
+/// What to tell the author of a line with a value that needs quotes; without the value if it may be a secret.
+pub(super) fn needs_quotes(line: &str, is_hidden: bool) -> Option<String> {
     Written::all(line).find_map(|written| {
         let why = written.taken_for()?;
-        Some(format!("{why}: write it in quotes, {}", written.in_quotes()))
+        Some(match is_hidden {
+            true => format!("{why}: write it in quotes"),
+            false => format!("{why}: write it in quotes, {}", written.in_quotes()),
+        })
     })
 }
 
