@@ -32,6 +32,8 @@ pub(crate) const REQUIRED: bool = false;
 pub(crate) const TIMESTAMP_NUMBERS: TimestampNumbers = TimestampNumbers::Refuse;
 pub(crate) const BAD_RECORDS: BadRecordsPolicy = BadRecordsPolicy::Fail;
 pub(crate) const TOMBSTONES: Tombstones = Tombstones::Bad;
+/// How much later than usual windows begin.
+pub(crate) const WINDOW_OFFSET: &str = "0s";
 pub(crate) const MODE: Mode = Mode::Append;
 pub(crate) const GUARANTEE: Guarantee = Guarantee::ExactlyOnce;
 pub(crate) const ENVELOPE: Envelope = Envelope::Plain;
@@ -67,6 +69,11 @@ pub fn table() -> Vec<(&'static str, String)> {
         ("spec.sources[].kafka.onLostOffsets", format!("{ON_LOST_OFFSETS:?}")),
         ("spec.sources[].format.json.timestampNumbers", format!("{TIMESTAMP_NUMBERS:?}")),
         ("spec.sources[].columns[].required", REQUIRED.to_string()),
+        ("spec.steps[].aggregate.window.tumbling.offset", WINDOW_OFFSET.to_owned()),
+        ("spec.steps[].aggregate.window.sliding.offset", WINDOW_OFFSET.to_owned()),
+        ("spec.steps[].aggregate.window.cumulate.offset", WINDOW_OFFSET.to_owned()),
+        ("spec.steps[].aggregate.window.calendar.timeZone", TIME_ZONE.to_owned()),
+        ("spec.steps[].aggregate.window.calendar.offset", WINDOW_OFFSET.to_owned()),
         ("spec.sinks[].mode", format!("{MODE:?}")),
         ("spec.sinks[].guarantee", format!("{GUARANTEE:?}")),
         ("spec.sinks[].delta.targetFileSize", TARGET_FILE_SIZE.to_owned()),

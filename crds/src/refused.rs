@@ -6,17 +6,9 @@ use serde_yaml::Value;
 use crate::document::unions;
 use crate::finding::{Broken, Finding, Path};
 
-/// Advice until windows support time zones. The limit `maxFuture` must move too: a shifted row seems to come from the
-/// future.
-pub(crate) const LOCAL_DAYS: &str = "for days of UTC+2 (without summer time) write `tumbling: {size: 24h}` and move \
-                                     the event time by as much, \
-                                     `eventTime: {expr: ts + interval '2 hours', maxFuture: 3h, …}`: window_start and \
-                                     window_end are local times then";
-
 const OUT: &str = "; leave it out";
 const NO_STEP: &str = "; leave the step out";
 const JSON: &str = ": write json: {} in its place, for records that are JSON objects";
-const TUMBLING: &str = "; the only windows so far are tumbling: {size: 5m}, which give another result";
 const DELTA: &str = ": write delta: {uri: s3://lake/rides} in its place";
 const KAFKA_TIME: &str = ": write metadataColumns: [{name: kafka_time, field: Timestamp}] in `kafka`, and expr: \
                           kafka_time here";
@@ -51,12 +43,6 @@ const UNBUILT: &[(&str, &str)] = &[
     ("spec.steps[].pattern", NO_STEP),
     ("spec.steps[].sql", ": write steps with map and aggregate in its place"),
     ("spec.steps[].badRecords", "; leave it out: badRecords of the source decides"),
-    ("spec.steps[].aggregate.window.sliding", TUMBLING),
-    ("spec.steps[].aggregate.window.session", TUMBLING),
-    ("spec.steps[].aggregate.window.cumulate", TUMBLING),
-    ("spec.steps[].aggregate.window.ofInput", TUMBLING),
-    ("spec.steps[].aggregate.window.calendar", ": write tumbling: {size: 24h} in its place, for days of UTC"),
-    ("spec.steps[].aggregate.window.tumbling.offset", OUT),
     ("spec.steps[].aggregate.expireAfter", OUT),
     ("spec.sinks[].kafka", DELTA),
     ("spec.sinks[].parquet", DELTA),
@@ -85,9 +71,7 @@ const NEEDS_A_VALUE: &[(&str, &str)] = &[
 /// A finding for each such field, with its place, of which nothing else is to be said.
 pub(crate) fn fields(document: &Value) -> Vec<(Finding, Broken)> {
     let unbuilt = UNBUILT.iter().flat_map(|(pattern, instead)| {
-        let local_days = pattern.ends_with(".calendar") || pattern.ends_with(".tumbling.offset");
-        let local_days = if local_days { format!("; {LOCAL_DAYS}") } else { String::new() };
-        let message = format!("not supported yet{instead}{local_days}");
+        let message = format!("not supported yet{instead}");
         let there = places(document, pattern).into_iter().filter(|place| !is_left_out(place.value));
         there.map(move |place| place.refused(message.clone()))
     });

@@ -208,7 +208,7 @@ mod tests {
         let differs = |now: &Fingerprint, expected| assert_differences(&saved, now, &[expected]);
         differs(
             &step(DataType::Int, 6, &["city"], &["sum(price)"]),
-            "step `revenue` had windows of 0.000005 s and now has 0.000006 s",
+            "step `revenue` had windows of 0.000005 s and now has windows of 0.000006 s",
         );
         differs(
             &step(DataType::Int, 5, &["city", "price"], &["sum(price)"]),

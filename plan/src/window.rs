@@ -1,16 +1,30 @@
-//! Window arithmetic, in microseconds since the epoch. Windows are half-open: `[start, end)`.
+//! Windows over event time, in microseconds since the epoch. Windows are half-open: `[start, end)`.
 //!
-//! The definition is Flink's `TimeWindow.getWindowStartWithOffset` and Spark's `window`: windows are aligned to
-//! 1970-01-01T00:00:00Z, and times before it belong to the window that they lie in (the division rounds towards minus
-//! infinity).
+//! *Aligned* windows are the same for all keys, and a row's time alone decides in which of them it lies ([`Aligned`]).
+//! The word is the Dataflow model's (Akidau et al., "The Dataflow Model", VLDB 2015).
+
+mod aligned;
+mod calendar;
 
 use serde::{Deserialize, Serialize};
 
-/// How a step divides time into windows. The code that runs a step takes the kind it is made for: the kinds have little
-/// in common (a session has no size, and a time lies in several hopping windows).
+pub use aligned::{Aligned, Bounds, Cumulate, Slice, Sliding, Tumbling};
+pub use calendar::{Calendar, CalendarUnit, TimeZone, time_zone, time_zones};
+
+/// How a step divides time into windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
-    Tumbling(Tumbling),
+    Aligned(Aligned),
+    /// The windows that the input's rows have already: the columns `window_start` and `window_end`, which have these
+    /// indices.
+    OfInput {
+        starts: usize,
+        ends: usize,
+    },
+    /// Rows of a key, each at most this much (µs) after the one before. A session ends as much after its last row.
+    Session {
+        gap_us: i64,
+    },
 }
 
 impl Window {
@@ -20,32 +34,100 @@ impl Window {
     /// See [`Tumbling::new`].
     #[must_use]
     pub fn tumbling(size_us: i64) -> Self {
-        Self::Tumbling(Tumbling::new(size_us))
+        Self::Aligned(Aligned::Tumbling(Tumbling::new(size_us, 0)))
     }
 
     /// What saved state depends on.
     pub(crate) fn fingerprint(self) -> WindowFingerprint {
         match self {
-            Self::Tumbling(window) => WindowFingerprint::Tumbling { size_us: window.size_us() },
+            Self::Aligned(Aligned::Tumbling(w)) => {
+                WindowFingerprint::Tumbling { size_us: w.size_us(), offset_us: w.offset_us() }
+            }
+            Self::Aligned(Aligned::Sliding(w)) => {
+                WindowFingerprint::Sliding { size_us: w.size_us(), slide_us: w.slide_us(), offset_us: w.offset_us() }
+            }
+            Self::Aligned(Aligned::Cumulate(w)) => {
+                WindowFingerprint::Cumulate { size_us: w.size_us(), step_us: w.step_us(), offset_us: w.offset_us() }
+            }
+            Self::Aligned(Aligned::Calendar(w)) => WindowFingerprint::Calendar {
+                unit: w.unit(),
+                time_zone: w.time_zone().to_owned(),
+                offset_us: w.offset_us(),
+                time_zone_data: calendar::TIME_ZONE_DATA.to_owned(),
+            },
+            Self::OfInput { .. } => WindowFingerprint::OfInput,
+            Self::Session { gap_us } => WindowFingerprint::Session { gap_us },
         }
     }
 }
 
 /// The window in saved state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum WindowFingerprint {
-    Tumbling { size_us: i64 },
+    Tumbling {
+        size_us: i64,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        offset_us: i64,
+    },
+    Sliding {
+        size_us: i64,
+        slide_us: i64,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        offset_us: i64,
+    },
+    Cumulate {
+        size_us: i64,
+        step_us: i64,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        offset_us: i64,
+    },
+    Calendar {
+        unit: CalendarUnit,
+        time_zone: String,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        offset_us: i64,
+        /// The version of the time-zone data. Another version gives other bounds only to windows that are not open yet,
+        /// so it makes no difference to saved state.
+        time_zone_data: String,
+    },
+    OfInput,
+    Session {
+        gap_us: i64,
+    },
 }
 
 impl WindowFingerprint {
-    /// How the window `now` differs from this one, in a text that begins with what the step had; `None` if they are
-    /// equal.
-    pub(crate) fn difference(self, now: Self) -> Option<String> {
-        let (Self::Tumbling { size_us: then_us }, Self::Tumbling { size_us: now_us }) = (self, now);
-        let differs = then_us != now_us;
-        differs.then(|| format!("had windows of {} and now has {}", seconds(then_us), seconds(now_us)))
+    /// How the window `now` differs from this one, in a text that begins with what the step had; `None` if saved state
+    /// means the same with both.
+    pub(crate) fn difference(&self, now: &Self) -> Option<String> {
+        let (then, now) = (self.in_words(), now.in_words());
+        (then != now).then(|| format!("had {then} and now has {now}"))
     }
+
+    /// All that the meaning of saved state depends on.
+    fn in_words(&self) -> String {
+        let (windows, offset_us) = match self {
+            Self::Tumbling { size_us, offset_us } => (format!("windows of {}", seconds(*size_us)), *offset_us),
+            Self::Sliding { size_us, slide_us, offset_us } => {
+                (format!("windows of {} every {}", seconds(*size_us), seconds(*slide_us)), *offset_us)
+            }
+            Self::Cumulate { size_us, step_us, offset_us } => {
+                (format!("windows that grow by {} up to {}", seconds(*step_us), seconds(*size_us)), *offset_us)
+            }
+            Self::Calendar { unit, time_zone, offset_us, .. } => {
+                (format!("windows of one {} in {time_zone}", unit.in_words()), *offset_us)
+            }
+            Self::OfInput => ("the windows of its input".to_owned(), 0),
+            Self::Session { gap_us } => (format!("sessions with a gap of {}", seconds(*gap_us)), 0),
+        };
+        if offset_us == 0 { windows } else { format!("{windows}, {} later", seconds(offset_us)) }
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(us: &i64) -> bool {
+    *us == 0
 }
 
 /// The time in seconds as text: `300 s`.
@@ -54,76 +136,53 @@ fn seconds(us: i64) -> String {
     if rest == 0 { format!("{whole} s") } else { format!("{whole}.{rest:06} s") }
 }
 
-/// Windows of one size that follow each other without gaps or overlaps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tumbling {
-    size_us: i64,
-}
-
-impl Tumbling {
-    /// Windows of `size_us` microseconds.
-    ///
-    /// # Panics
-    /// If `size_us` is not positive, which lowering refuses.
-    #[must_use]
-    pub fn new(size_us: i64) -> Self {
-        assert!(size_us > 0, "a window has a positive size, not {size_us} µs");
-        Self { size_us }
-    }
-
-    #[must_use]
-    pub fn size_us(self) -> i64 {
-        self.size_us
-    }
-
-    /// The start of the window that `time_us` lies in. It saturates at the ends of i64, so no input can overflow.
-    #[must_use]
-    pub fn start_of(self, time_us: i64) -> i64 {
-        time_us.saturating_sub(time_us.rem_euclid(self.size_us))
-    }
-
-    /// The end (exclusive) of the window that starts at `start_us`.
-    #[must_use]
-    pub fn end_of(self, start_us: i64) -> i64 {
-        start_us.saturating_add(self.size_us)
-    }
-
-    /// The last moment of the window that starts at `start_us`: the watermark has passed it exactly when the window is
-    /// over.
-    #[must_use]
-    pub fn last_of(self, start_us: i64) -> i64 {
-        self.end_of(start_us).saturating_sub(1)
-    }
-
-    /// Whether a row is late for its window: the window's end is at or before the watermark at the start of the epoch.
-    #[must_use]
-    pub fn is_late(self, start_us: i64, watermark_us: i64) -> bool {
-        self.end_of(start_us) <= watermark_us
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
-    #[test]
-    fn a_time_lies_in_the_window_that_starts_at_or_before_it() {
-        let w = Tumbling::new(5);
-        let starts: Vec<_> = [-6, -5, -1, 0, 4, 5, 9].iter().map(|t| w.start_of(*t)).collect();
-        assert_eq!(starts, [-10, -5, -5, 0, 0, 5, 5]);
+    fn fingerprint(window: Aligned) -> WindowFingerprint {
+        Window::Aligned(window).fingerprint()
     }
 
     #[test]
-    fn a_window_is_late_from_the_moment_its_end_is_the_watermark() {
-        let w = Tumbling::new(5);
-        assert!(!w.is_late(0, 4));
-        assert!(w.is_late(0, 5));
+    fn whatever_changes_the_meaning_of_saved_state_is_a_difference_and_nothing_else_is() {
+        let paris =
+            |unit, offset_us| Aligned::Calendar(Calendar::new(unit, time_zone("Europe/Paris").unwrap(), offset_us));
+        let all = [
+            Aligned::Tumbling(Tumbling::new(60_000_000, 0)),
+            Aligned::Tumbling(Tumbling::new(60_000_000, 5_000)),
+            Aligned::Sliding(Sliding::new(60_000_000, 30_000_000, 0)),
+            Aligned::Sliding(Sliding::new(60_000_000, 30_000_000, 1)),
+            Aligned::Cumulate(Cumulate::new(60_000_000, 30_000_000, 0)),
+            paris(CalendarUnit::Day, 0),
+            paris(CalendarUnit::Week, 0),
+            paris(CalendarUnit::Day, 3_600_000_000),
+        ]
+        .map(fingerprint);
+        for (i, then) in all.iter().enumerate() {
+            for (j, now) in all.iter().enumerate() {
+                assert_eq!(then.difference(now).is_some(), i != j, "{then:?} and {now:?}");
+            }
+            let saved = serde_json::to_value(then).unwrap();
+            assert_eq!(&serde_json::from_value::<WindowFingerprint>(saved).unwrap(), then);
+        }
+        assert_eq!(
+            all[1].difference(&all[2]).unwrap(),
+            "had windows of 60 s, 0.005000 s later and now has windows of 60 s every 30 s"
+        );
+        assert_eq!(
+            all[7].difference(&all[4]).unwrap(),
+            "had windows of one day in Europe/Paris, 3600 s later and now has windows that grow by 30 s up to 60 s"
+        );
     }
 
     #[test]
-    fn the_ends_of_time_do_not_overflow() {
-        let w = Tumbling::new(5);
-        assert_eq!(w.start_of(i64::MIN), i64::MIN);
-        assert_eq!(w.end_of(w.start_of(i64::MAX)), i64::MAX);
+    fn other_time_zone_data_makes_no_difference() {
+        let mut old = fingerprint(Aligned::Calendar(Calendar::new(CalendarUnit::Day, time_zone("UTC").unwrap(), 0)));
+        let now = old.clone();
+        let WindowFingerprint::Calendar { time_zone_data, .. } = &mut old else { panic!() };
+        *time_zone_data = "1999z".into();
+        assert_eq!(old.difference(&now), None);
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use weir_plan::Plan;
+use weir_plan::aggregate::Aggregate;
 use weir_plan::key_group::KeyRanges;
 use weir_plan::outputs::Output;
 use weir_plan::plan::{Input, Step, StepOp};
@@ -14,7 +15,8 @@ use crate::failure::{Failure, Result};
 use crate::keyed::KeyedStep;
 use crate::keyed::edge::EdgeSender;
 use crate::keyed::flow::{FlowStep, WatermarkFlow};
-use crate::keyed::tumbling::TumblingAggregate;
+use crate::keyed::session::SessionAggregate;
+use crate::keyed::windowed::WindowedAggregate;
 use crate::state::StepTable;
 use crate::transform::RowStep;
 use crate::transform::map::MapStep;
@@ -167,10 +169,16 @@ impl Graph {
 fn compiled(step: &Step) -> Compiled {
     match &step.op {
         StepOp::Map(map) => Compiled::Rows(Box::new(MapStep::new(map.clone(), Arc::clone(&step.schema)))),
-        StepOp::Aggregate(aggregate) => match aggregate.window {
-            Window::Tumbling(window) => {
-                Compiled::Keyed(Box::new(TumblingAggregate::new(Arc::clone(aggregate), window)))
-            }
-        },
+        StepOp::Aggregate(aggregate) => Compiled::Keyed(over_windows(aggregate)),
+    }
+}
+
+/// The keyed step of an aggregate, by the kind of its window.
+pub(crate) fn over_windows(aggregate: &Arc<Aggregate>) -> Box<dyn KeyedStep> {
+    let of = Arc::clone(aggregate);
+    match aggregate.window {
+        Window::Aligned(windows) => Box::new(WindowedAggregate::aligned(of, windows)),
+        Window::OfInput { starts, ends } => Box::new(WindowedAggregate::of_input(of, [starts, ends])),
+        Window::Session { gap_us } => Box::new(SessionAggregate::new(of, gap_us)),
     }
 }

@@ -36,7 +36,7 @@ const REFUSED: &[(&str, Change, &str)] = &[
     (
         "change a window",
         |spec| spec["steps"][1]["aggregate"]["window"]["tumbling"]["size"] = json!("10m"),
-        "step `windows` had windows of 300 s and now has 600 s",
+        "step `windows` had windows of 300 s and now has windows of 600 s",
     ),
     (
         "change the type of a column that an aggregate or a group reads",

@@ -1,7 +1,7 @@
 //! The process is aborted before and after each step of an epoch and started again: no row is lost or doubled.
 
 use weir_tests::engine::{Exit, Start};
-use weir_tests::oracle::Pipeline;
+use weir_tests::oracle::{Pipeline, Window};
 use weir_tests::rides::{Rides, poisoned};
 use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::kafka::{self, Kafka};
@@ -18,16 +18,19 @@ fn every_step_with_a_local_table() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
     for point in points() {
-        crash_and_verify(kafka, Store::Local, &point, 1);
+        crash_and_verify(Pipeline::rides_with_side_outputs(), kafka, Store::Local, &point, 1);
     }
 }
 
 #[test]
-fn every_step_the_second_time_with_a_local_table() {
+fn every_step_the_second_time_with_windows_that_overlap_or_are_sessions() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    for point in points() {
-        crash_and_verify(kafka, Store::Local, &point, 2);
+    let sliding = Window::Sliding { size_us: 300_000_000, slide_us: 120_000_000, offset_us: 0 };
+    let windows = [sliding, Window::Session { gap_us: 20_000_000 }];
+    for (point, window) in points().into_iter().zip(windows.into_iter().cycle()) {
+        let pipeline = Pipeline { window, ..Pipeline::rides_with_side_outputs() };
+        crash_and_verify(pipeline, kafka, Store::Local, &point, 2);
     }
 }
 
@@ -37,7 +40,7 @@ fn every_step_with_a_table_on_s3() {
     let s3 = or_skip!(s3::shared());
     or_skip!(table::readers());
     for point in points() {
-        crash_and_verify(kafka, Store::S3(s3, None), &point, 1);
+        crash_and_verify(Pipeline::rides_with_side_outputs(), kafka, Store::S3(s3, None), &point, 1);
     }
 }
 
@@ -50,12 +53,12 @@ fn points() -> Vec<String> {
         .collect()
 }
 
-fn crash_and_verify(kafka: &Kafka, store: Store<'_>, point: &str, nth: u32) {
+fn crash_and_verify(pipeline: Pipeline, kafka: &Kafka, store: Store<'_>, point: &str, nth: u32) {
     let collects_garbage = point.starts_with("gc.");
     let late_per_million = if collects_garbage { 0 } else { 1_000 };
     let records = Rides { partitions: 3, late_per_million, step_us: 2_000_000, ..Rides::new(2_500) }.records();
     let records = poisoned(records, POISON_EVERY);
-    let mut rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, store, 3, &records);
+    let mut rig = Rig::new(pipeline, kafka, store, 3, &records);
     rig.site.records_per_epoch = 500;
     if collects_garbage {
         rig.site.keep = 2;

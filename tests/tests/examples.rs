@@ -12,13 +12,14 @@ use serde_json::{Value as Json, json};
 use weir_tests::engine::{self, Document, Start, repository_file};
 use weir_tests::oracle::expr::{Expr, Op, column};
 use weir_tests::oracle::manifest::Manifest;
-use weir_tests::oracle::pipeline::Map;
+use weir_tests::oracle::pipeline::{Aggregate, BadRecords, Column, Map};
 use weir_tests::oracle::replay::replay;
-use weir_tests::oracle::{Pipeline, assert_same_rows};
-use weir_tests::rides::Rides;
+use weir_tests::oracle::value::Type;
+use weir_tests::oracle::{Pipeline, Window, assert_same_rows, time};
+use weir_tests::rides::{Rides, START_US};
 use weir_tests::rig::{RUN_LIMIT, Rig, SetOnDrop, Store};
 use weir_tests::services::kafka;
-use weir_tests::topic::{self, Contents};
+use weir_tests::topic::{self, Contents, Record};
 use weir_tests::{or_skip, table};
 
 /// An example, with an override in the rig's folder.
@@ -72,6 +73,118 @@ fn without(mut contents: Contents, before: &Contents) -> Contents {
         records.retain(|offset, _| !before[partition].contains_key(offset));
     }
     contents
+}
+
+/// The override with which an example of one source runs here. Its sinks are `silver`, `late` and `rejected`.
+fn here(rig: &Rig, connection: &str, source: &str) -> Json {
+    json!({"spec": {
+        "trigger": {"type": "AvailableNow"},
+        "limits": {"recordsPerEpoch": rig.site.records_per_epoch},
+        "checkpoint": {"uri": rig.site.checkpoint_uri, "keep": rig.site.keep},
+        "connections": [{"name": connection, "kafka": {"bootstrapServers": rig.site.bootstrap}}],
+        "sources": [{"name": source, "kafka": {"topics": [rig.site.topic]}}],
+        "sinks": [
+            {"name": "silver", "delta": {"uri": rig.site.table_uri}},
+            {"name": "late", "delta": {"uri": rig.site.side_uri("late")}},
+            {"name": "rejected", "delta": {"uri": rig.site.side_uri("rejected")}},
+        ],
+    }})
+}
+
+/// Readings of ten devices with disorder, late ones, and some without a value.
+#[test]
+fn temperatures_are_averaged_over_each_of_their_windows() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let of = |name: &str, r#type, required| Column { name: name.into(), r#type, required };
+    let pipeline = Pipeline {
+        name: "temperatures".into(),
+        columns: vec![
+            of("device", Type::String, true),
+            of("temperature", Type::Double, false),
+            of("at", Type::Timestamp, true),
+        ],
+        event_time: "at".into(),
+        close_idle_windows_after_us: Some(900_000_000),
+        bad_records: BadRecords::Output,
+        keeps_late: true,
+        before: None,
+        window: Window::Sliding { size_us: 300_000_000, slide_us: 60_000_000, offset_us: 0 },
+        group_by: vec!["device".into()],
+        aggregates: vec![
+            ("temperature".into(), Aggregate::Avg(*column("temperature"))),
+            ("readings".into(), Aggregate::CountAll),
+        ],
+        after: None,
+        partition_by: vec![],
+        ..Pipeline::rides()
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let records = (0..3_000).map(|i| {
+        let behind_us = if rng.random_bool(0.02) { 4_000_000_000 } else { 60_000_000 };
+        let at = time::format_micros(START_US + i * 2_000_000 - rng.random_range(0..behind_us));
+        let reading = json!({
+            "device": format!("d{}", rng.random_range(0..10)), "at": at,
+            "temperature": rng.random_bool(0.95).then(|| f64::from(rng.random_range(-80..400)) / 4.0),
+        });
+        Record { partition: rng.random_range(0..3), key: None, value: reading.to_string().into_bytes() }
+    });
+    let mut rig = Rig::new(pipeline, kafka, Store::Local, 3, &records.collect::<Vec<_>>());
+    rig.produce(&[Record { partition: 0, key: None, value: b"{\"device\": 5}".to_vec() }]);
+    rig.site.records_per_epoch = 400;
+    let overrides = here(&rig, "plant", "readings");
+    let example = example(&rig, "temperatures.yaml", &overrides.to_string());
+    let exit = example.clone().fail_at("manifest.create.after", 3).run(RUN_LIMIT);
+    assert!(exit.aborted(), "{exit:?}");
+    example.run(RUN_LIMIT).expect(engine::OK);
+    let outcome = rig.assert_right();
+    assert!(outcome.late_rows.len() as u64 > outcome.late, "some reading missed one of its windows and not all");
+    assert!(outcome.late > 0 && outcome.rows.len() > 3_000 / 60, "{} rows", outcome.rows.len());
+}
+
+/// Views of fifty users in three partitions: their sessions merge across lanes, epochs and restarts.
+#[test]
+fn views_become_visits_wherever_they_were_read() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let required = |name: &str, r#type| Column { name: name.into(), r#type, required: true };
+    let pipeline = Pipeline {
+        name: "sessions".into(),
+        columns: vec![
+            required("userId", Type::Bigint),
+            required("page", Type::String),
+            required("at", Type::Timestamp),
+        ],
+        event_time: "at".into(),
+        delay_us: 300_000_000,
+        bad_records: BadRecords::Output,
+        keeps_late: true,
+        before: None,
+        window: Window::Session { gap_us: 1_800_000_000 },
+        group_by: vec!["userId".into()],
+        aggregates: vec![("views".into(), Aggregate::CountAll)],
+        after: None,
+        partition_by: vec![],
+        ..Pipeline::rides()
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let records = (0..3_000).map(|i| {
+        let behind_us = if rng.random_bool(0.02) { 20_000_000_000 } else { 300_000_000 };
+        let at = time::format_micros(START_US + i * 30_000_000 - rng.random_range(0..behind_us));
+        let view = json!({"userId": rng.random_range(0..50), "page": "/", "at": at});
+        Record { partition: rng.random_range(0..3), key: None, value: view.to_string().into_bytes() }
+    });
+    let mut rig = Rig::new(pipeline, kafka, Store::Local, 3, &records.collect::<Vec<_>>());
+    rig.site.records_per_epoch = 400;
+    let overrides = here(&rig, "web", "views");
+    let example = example(&rig, "sessions.yaml", &overrides.to_string());
+    for (point, nth) in [("manifest.create.after", 2), ("manifest.create.before", 2)] {
+        let exit = example.clone().fail_at(point, nth).run(RUN_LIMIT);
+        assert!(exit.aborted(), "{exit:?}");
+    }
+    example.run(RUN_LIMIT).expect(engine::OK);
+    let outcome = rig.assert_right();
+    assert!(outcome.late > 0 && outcome.rows.len() > 200, "{} late, {} rows", outcome.late, outcome.rows.len());
 }
 
 const KILLS: u32 = 6;

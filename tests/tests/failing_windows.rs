@@ -5,7 +5,7 @@ use weir_tests::engine::{DATA, Exit, OK, Start};
 use weir_tests::oracle::expr::{Expr, column};
 use weir_tests::oracle::pipeline::{Aggregate, BadRecords, Column, Map};
 use weir_tests::oracle::value::Type;
-use weir_tests::oracle::{Pipeline, time};
+use weir_tests::oracle::{Pipeline, Window, time};
 use weir_tests::rides::START_US;
 use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::kafka;
@@ -23,7 +23,7 @@ fn shares() -> Pipeline {
         event_time: "at".into(),
         delay_us: 0,
         before: None,
-        window_us: MINUTE_US,
+        window: Window::tumbling(MINUTE_US),
         aggregates: vec![
             named_aggregate("all_rows", Aggregate::CountAll),
             named_aggregate("known", Aggregate::Count(*column("n"))),

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value as Json, json};
 use weir_tests::engine::{CONFIG, Start};
-use weir_tests::oracle::Pipeline;
+use weir_tests::oracle::{Pipeline, Window};
 use weir_tests::rides::Rides;
 use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::kafka;
@@ -25,7 +25,7 @@ const OLD: Duration = Duration::from_secs(2 * 3600);
 fn rig(kafka: &Kafka) -> Rig {
     let rides = Rides { step_us: STEP_US, late_per_million: 0, disorder_us: 0, ..Rides::new(RIDES) };
     let mut rig = Rig::new(
-        Pipeline { window_us: 4 * 3_600_000_000, ..Pipeline::rides() },
+        Pipeline { window: Window::tumbling(4 * 3_600_000_000), ..Pipeline::rides() },
         kafka,
         Store::Local,
         6,

@@ -13,7 +13,7 @@ use weir_tests::engine::{OK, Start};
 use weir_tests::oracle::manifest::{self, Manifest};
 use weir_tests::oracle::pipeline::Site;
 use weir_tests::oracle::replay::replay_uncut;
-use weir_tests::oracle::{Pipeline, assert_same_rows};
+use weir_tests::oracle::{Pipeline, Window, assert_same_rows};
 use weir_tests::rides::Rides;
 use weir_tests::rig::{RUN_LIMIT, Rig, SetOnDrop, Store};
 use weir_tests::services::kafka;
@@ -66,7 +66,11 @@ impl Tenant {
             records_per_epoch: BATCH as u64,
             ..rig.site.clone()
         };
-        Self { pipeline: Pipeline { name: name.into(), window_us, ..rig.pipeline.clone() }, site, checkpoint }
+        Self {
+            pipeline: Pipeline { name: name.into(), window: Window::tumbling(window_us), ..rig.pipeline.clone() },
+            site,
+            checkpoint,
+        }
     }
 
     /// Runs to the end of the topic, without maintenance, in epochs of this many records.

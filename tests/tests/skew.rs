@@ -1,6 +1,6 @@
 //! Partitions that get ahead of the others while a backlog is read.
 
-use weir_tests::oracle::Pipeline;
+use weir_tests::oracle::{Pipeline, Window};
 use weir_tests::rides::Rides;
 use weir_tests::rig::{Rig, Store};
 use weir_tests::services::kafka::{self, Kafka};
@@ -24,7 +24,7 @@ enum First {
 fn most_open(kafka: &Kafka, max_skew_us: Option<i64>, first: First) -> u64 {
     // `idleAfter` is so long that the slow partition does not become idle before it gets more records.
     let pipeline = Pipeline {
-        window_us: 10 * SECOND_US,
+        window: Window::tumbling(10 * SECOND_US),
         delay_us: SECOND_US,
         max_skew_us,
         idle_after_us: Some(3_600 * SECOND_US),

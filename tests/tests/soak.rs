@@ -14,8 +14,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use weir_tests::engine::{Document, Engine, FENCED, OK, Start};
-use weir_tests::oracle::Pipeline;
 use weir_tests::oracle::pipeline::BadRecords;
+use weir_tests::oracle::{Pipeline, Window};
 use weir_tests::proxy::{Fault, Proxy, Rule};
 use weir_tests::rides::{Rides, poisoned};
 use weir_tests::rig::{Beside, RUN_LIMIT, Rig, SetOnDrop, Store};
@@ -54,8 +54,12 @@ fn whatever_goes_wrong_together_nothing_is_lost_and_nothing_doubled() {
     let mut rig = Rig::new(pipeline, &kafka, Store::S3(&s3, Some(&proxy.endpoint())), PARTITIONS, &[]);
     let topic = format!("{}-second", rig.site.topic);
     topic::create(&rig.site.bootstrap, &topic, 2);
-    let second =
-        Pipeline { bad_records: BadRecords::Drop, window_us: 60 * SECOND_US, keeps_late: true, ..Pipeline::rides() };
+    let second = Pipeline {
+        bad_records: BadRecords::Drop,
+        window: Window::tumbling(60 * SECOND_US),
+        keeps_late: true,
+        ..Pipeline::rides()
+    };
     rig.beside = Some(Beside { pipeline: second, bootstrap: rig.site.bootstrap.clone(), topic });
     rig.site.records_per_epoch = 2_000;
     // Garbage is deleted at once, so the test would notice if something that is still needed were deleted. The proxy

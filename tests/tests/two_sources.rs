@@ -6,8 +6,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use weir_tests::engine::{CONFIG, OK, RETRY_EXHAUSTED, Start};
-use weir_tests::oracle::Pipeline;
 use weir_tests::oracle::pipeline::BadRecords;
+use weir_tests::oracle::{Pipeline, Window};
 use weir_tests::rides::{Rides, poisoned};
 use weir_tests::rig::{Beside, GIVES_UP_AFTER, RUN_LIMIT, Rig, Store};
 use weir_tests::services::kafka::{self, Kafka};
@@ -24,7 +24,7 @@ fn second() -> Pipeline {
     let rides = Pipeline::rides();
     Pipeline {
         bad_records: BadRecords::Drop,
-        window_us: 60 * SECOND_US,
+        window: Window::tumbling(60 * SECOND_US),
         delay_us: 200 * SECOND_US,
         keeps_late: true,
         ..rides

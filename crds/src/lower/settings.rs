@@ -108,6 +108,22 @@ pub(super) fn storage(storage: &[Storage], at: &Path, out: &mut Findings) -> Opt
             Some(plan::Storage { uri_prefix: uri_prefix?, s3 })
         })
         .collect();
+    for (i, entry) in lowered.iter().enumerate() {
+        let same = lowered[..i].iter().position(|before| match (before, entry) {
+            (Some(before), Some(entry)) => before.uri_prefix == entry.uri_prefix,
+            _ => false,
+        });
+        // Equal texts are told above.
+        if let Some(before) = same.filter(|before| storage[*before].uri_prefix != storage[i].uri_prefix) {
+            let message = format!(
+                "{} is the prefix of {} too, which is written {} there: write one entry for it",
+                quoted(&storage[i].uri_prefix),
+                at.index(before),
+                quoted(&storage[before].uri_prefix)
+            );
+            out.add(&at.index(i).field("uriPrefix"), message);
+        }
+    }
     lowered.into_iter().collect()
 }
 

@@ -2,6 +2,23 @@
 
 use crate::right::told;
 
+const FIVE: &str = "{tumbling: {size: 5m}}";
+
+/// The rides of the most expensive window of each, and maps of the windows.
+const BEST: &str = "  - name: best
+    aggregate: {from: revenue, window: {ofInput: {}}, columns: [{name: most, expr: max(revenue)}]}
+  - name: renamed
+    map: {from: revenue, columns: [{name: window_start, expr: window_end}, {name: window_end}, {name: revenue}]}
+  - name: moved
+    map: {from: revenue, addColumns: [{name: window_end, expr: window_end + interval '1 second'}]}
+  - name: kept
+    map: {from: revenue, where: revenue > 0, dropColumns: [city]}
+  sinks:
+  - {name: a, from: best, delta: {uri: s3://lake/a}}
+  - {name: b, from: renamed, delta: {uri: s3://lake/b}}
+  - {name: c, from: moved, delta: {uri: s3://lake/c}}
+  - {name: d, from: kept, delta: {uri: s3://lake/d}}";
+
 #[test]
 fn wrong_times_and_windows() {
     let topic = told(&[
@@ -30,15 +47,42 @@ fn wrong_times_and_windows() {
             &[&[("{type: Interval, interval: 5s}", "{type: Interval}")], &[("type: Interval,", "type: AvailableNow,")]],
         ),
         (
-            "days of a time zone are told how to be had today",
+            "days of a time zone are told how to be had",
             &[
-                &[("window: {tumbling: {size: 5m}}", "window: {calendar: {unit: Day, timeZone: Europe/Paris}}")],
                 &[("  checkpoint: {", "  timeZone: Europe/Paris\n  checkpoint: {")],
                 // As told.
-                &[
-                    ("{tumbling: {size: 5m}}", "{tumbling: {size: 24h}}"),
-                    ("{expr: ts,", "{expr: ts + interval '2 hours', maxFuture: 3h,"),
-                ],
+                &[("window: {tumbling: {size: 5m}}", "window: {calendar: {unit: Day, timeZone: Europe/Paris}}")],
+                &[(FIVE, "{calendar: {unit: Day, timeZone: europe/Paris}}")],
+                &[(FIVE, "{calendar: {unit: Week, timeZone: GMT+2}}")],
+                &[(FIVE, "{calendar: {unit: Week, timeZone: '+05:30'}}")],
+                &[(FIVE, "{calendar: {unit: Hour, offset: 24h}}")],
+                &[(FIVE, "{calendar: {unit: Month, offset: 24h}}")],
+            ],
+        ),
+        (
+            "windows that overlap leave no gap, and not too many contain one row",
+            &[
+                &[(FIVE, "{sliding: {size: 5m, slide: 10m}}")],
+                &[(FIVE, "{sliding: {size: 24h, slide: 1s}}")],
+                &[(FIVE, "{sliding: {size: 5m}}")],
+                &[(FIVE, "{sliding: {size: 5 minutes, slide: 0s, offset: 1x}}")],
+                &[(FIVE, "{sliding: {size: 5m, slide: 1m, offset: 1m}}")],
+                &[(FIVE, "{tumbling: {size: 5m, offset: 5m}}")],
+                &[(FIVE, "{cumulate: {size: 1h, step: 7m}}")],
+                &[(FIVE, "{session: {gap: 0s}}")],
+                &[(FIVE, "{session: 30m}")],
+                &[(FIVE, "{cumulate: {size: 24h, step: 1s, offset: 25h}}")],
+            ],
+        ),
+        (
+            "a window of the input is one that the input has",
+            &[
+                &[(FIVE, "{ofInput: {}}")],
+                &[("  sinks:", BEST)],
+                &[("  sinks:", BEST), ("from: revenue, window", "from: renamed, window")],
+                &[("  sinks:", BEST), ("from: revenue, window", "from: moved, window")],
+                &[("  sinks:", BEST), ("from: revenue, window", "from: kept, window")],
+                &[("  sinks:", BEST), ("name: silver, from: revenue", "name: silver, from: best.Late")],
             ],
         ),
     ]);

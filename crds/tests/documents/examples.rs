@@ -58,6 +58,22 @@ fn the_medallion_writes_three_tables() {
 }
 
 #[test]
+fn a_temperature_counts_in_five_windows() {
+    let plan = plan("temperatures.yaml", None);
+    let StepOp::Aggregate(averages) = &plan.steps[0].op else { panic!("{:?}", plan.steps[0]) };
+    let Window::Aligned(windows) = averages.window else { panic!("{:?}", averages.window) };
+    assert_eq!(windows.windows_of(0).count(), 5);
+    assert_eq!(columns(&plan.sinks[0])[..3], ["window_start", "window_end", "device"]);
+}
+
+#[test]
+fn a_visit_ends_half_an_hour_after_its_last_view() {
+    let plan = plan("sessions.yaml", None);
+    assert!(matches!(&plan.steps[0].op, StepOp::Aggregate(a) if a.window == Window::Session { gap_us: 1_800_000_000 }));
+    assert_eq!(columns(&plan.sinks[0]), ["window_start", "window_end", "userId", "views"]);
+}
+
+#[test]
 fn two_topics_are_two_jobs_whose_rows_meet_nowhere() {
     let plan = plan("two-topics.yaml", None);
     let stages = stages::cut(&plan);

@@ -34,7 +34,8 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "{spec: {steps: [{name: counted, aggregate: {window: {tumbling: null}}}]}}",
-        "spec.steps[0].aggregate.window: Invalid value: tumbling is missing",
+        "spec.steps[0].aggregate.window: Invalid value: found none of tumbling, sliding, session, cumulate, calendar or \
+         ofInput; exactly one should be there",
     ),
     ("{spec: {sinks: [{name: silver, delta: null}]}}", "spec.sinks[0]: Invalid value: delta is missing"),
     ("{spec: {connections: [{name: events, kafka: null}]}}", "spec.connections[0]: Invalid value: kafka is missing"),

@@ -42,7 +42,7 @@ impl AggregateFingerprint {
     /// The reasons why state saved under this fingerprint does not fit `now`. Each begins with what the step did then.
     pub(crate) fn differences(&self, now: &Self) -> Vec<String> {
         let mut found = Vec::new();
-        found.extend(self.window.difference(now.window));
+        found.extend(self.window.difference(&now.window));
         if now.keys != self.keys {
             found.push(format!("was grouped by [{}] and is now by [{}]", self.keys.join(", "), now.keys.join(", ")));
         }

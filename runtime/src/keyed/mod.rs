@@ -9,11 +9,13 @@
 //!                                                               └─▶ StateTable ─▶ state files
 //! ```
 
+pub(crate) mod aggregate;
 pub mod edge;
 pub(crate) mod flow;
 #[cfg(test)]
 pub(crate) mod proof;
-pub(crate) mod tumbling;
+pub(crate) mod session;
+pub(crate) mod windowed;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -49,8 +51,9 @@ pub trait KeyedStep: Send + Sync {
     /// A sentence, if an expression fails on some row.
     fn prepare(&self, input: usize, rows: &RecordBatch, before_us: &[Option<i64>]) -> Result<Prepared, String>;
 
-    /// The rows that [`Self::prepare`] counts as late, under the schema of the step's output `Late`. It is called only
-    /// if something reads that output, and is as pure as `prepare`.
+    /// What rows have missed, under the schema of the step's output `Late`: one row for each window that a row has
+    /// missed, or for each row that [`Self::prepare`] counts as late. It is called only if something reads that output,
+    /// and is as pure as `prepare`.
     ///
     /// # Errors
     /// A sentence, if the rows do not fit the schema.
@@ -113,11 +116,11 @@ pub trait KeyedOperator: Send {
     /// When the last entry leaves, of those that the operator holds or has taken in and that leave by `limit_us`.
     /// `before_us` has the inputs' watermarks of the open epoch. Entries below them have given what they had to give,
     /// although a table may still hold them.
-    fn leaves_by(&self, before_us: &[Option<i64>], limit_us: i64) -> Option<Leaving>;
+    fn leaves_by(&self, before_us: &[Option<i64>], limit_us: i64) -> Result<Option<Leaving>>;
 
-    /// For an operator with windows: the start (µs) of each open window, for progress reports. Operators of the same
+    /// For an operator with windows: the bounds (µs) of each open window, for progress reports. Operators of the same
     /// step that have other keys may have the same windows.
-    fn open_windows(&self) -> Option<BTreeSet<i64>>;
+    fn open_windows(&self) -> Option<BTreeSet<(i64, i64)>>;
 
     /// Heap memory beside the tables, in bytes: what waits for `close`, and rows that `next` has begun to give.
     fn bytes(&self) -> usize;
@@ -143,6 +146,8 @@ pub struct Prepared {
     pub rows: usize,
     /// Rows that were left out as late.
     pub late: u64,
+    /// Whether [`KeyedStep::late`] has rows: if windows overlap, a row may have missed one of them without being late.
+    pub has_missed: bool,
     /// The keys as the step's sender wants them.
     pub keys: Vec<ArrayRef>,
     /// One per call that the step evaluates over its rows.

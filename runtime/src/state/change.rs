@@ -38,14 +38,7 @@ impl Change {
 
     /// Like [`Change::of`], for entries whose key groups are known.
     pub fn of_grouped(table: &TableSchema, parts: &[Grouped]) -> Result<Option<Self>> {
-        let parts: Vec<_> = parts.iter().filter(|part| part.rows() > 0).collect();
-        if parts.is_empty() {
-            return Ok(None);
-        }
-        let mut groups: Vec<u16> = Vec::with_capacity(parts.iter().map(|part| part.rows()).sum());
-        parts.iter().for_each(|part| groups.extend_from_slice(part.key_groups.values()));
-        let entries = Entries::joined(&parts.iter().map(|part| &part.entries).collect::<Vec<_>>())?;
-        Self::sorted(table, Grouped { key_groups: groups.into(), entries }).map(Some)
+        Grouped::joined(parts)?.map(|grouped| Self::sorted(table, grouped)).transpose()
     }
 
     fn sorted(table: &TableSchema, Grouped { key_groups, entries: all }: Grouped) -> Result<Self> {

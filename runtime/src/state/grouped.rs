@@ -24,6 +24,18 @@ impl Grouped {
         Ok(Self { key_groups: groups.into(), entries })
     }
 
+    /// Joins the parts in their order. All have the same columns. Returns `None` if there are no entries.
+    pub fn joined(parts: &[Self]) -> Result<Option<Self>> {
+        let parts: Vec<_> = parts.iter().filter(|part| part.rows() > 0).collect();
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        let mut groups: Vec<u16> = Vec::with_capacity(parts.iter().map(|part| part.rows()).sum());
+        parts.iter().for_each(|part| groups.extend_from_slice(part.key_groups.values()));
+        let entries = Entries::joined(&parts.iter().map(|part| &part.entries).collect::<Vec<_>>())?;
+        Ok(Some(Self { key_groups: groups.into(), entries }))
+    }
+
     #[must_use]
     pub fn rows(&self) -> usize {
         self.entries.rows()

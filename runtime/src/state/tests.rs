@@ -20,7 +20,7 @@ use super::file::{BlockReader, Tail, read_tail};
 use super::*;
 use crate::failure::Failure;
 use crate::keyed::proof::rows::{numbers, row_table};
-use crate::keyed::tumbling::tests::*;
+use crate::keyed::windowed::tests::*;
 
 fn change(aggregate: &Arc<Aggregate>, rows: &[Row]) -> Change {
     Change::of(&table(aggregate), &[partials(aggregate, rows).unwrap()]).unwrap().unwrap()

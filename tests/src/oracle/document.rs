@@ -70,7 +70,7 @@ impl Pipeline {
         };
         let group_by: Vec<Json> = self.group_by.iter().map(group_column).collect();
         steps.push(json!({"name": "windows", "aggregate": {
-            "from": last, "window": {"tumbling": {"size": duration(self.window_us)}}, "groupBy": group_by, "columns": aggregates}}));
+            "from": last, "window": self.window.document(), "groupBy": group_by, "columns": aggregates}}));
         last = "windows".into();
         if let Some(map) = &self.after {
             steps.push(json!({"name": "after", "map": map.document(&last)}));
@@ -136,7 +136,8 @@ fn storage(site: &Site) -> Vec<Json> {
 }
 
 /// A duration as Gateway API writes it.
-fn duration(us: i64) -> String {
+pub(super) fn duration(us: i64) -> String {
     assert_eq!(us % 1000, 0, "documents know milliseconds at the finest");
-    if us % 1_000_000 == 0 { format!("{}s", us / 1_000_000) } else { format!("{}ms", us / 1000) }
+    let (seconds, ms) = (us / 1_000_000, us / 1_000 % 1_000);
+    if ms == 0 { format!("{seconds}s") } else { format!("{seconds}s{ms}ms") }
 }

@@ -265,7 +265,8 @@ pub fn parse(json: &Json) -> Manifest {
         rows_in: over_inputs("rowsIn"),
         rows_late: over_inputs("rowsLate"),
         rows_out: over_steps("rowsOut"),
-        open_windows: over_steps("openWindows"),
+        // A step with sessions has none.
+        open_windows: steps.iter().map(|s| s["openWindows"].as_u64().unwrap_or_default()).sum(),
         inputs_us: steps
             .iter()
             .flat_map(|s| list(&s["inputs"]))

@@ -18,7 +18,9 @@ pub mod replay;
 mod site;
 pub mod time;
 pub mod value;
+pub mod window;
 
 pub use compare::assert_same_rows;
 pub use pipeline::Pipeline;
 pub use replay::replay;
+pub use window::Window;

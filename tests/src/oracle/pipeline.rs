@@ -1,4 +1,4 @@
-//! A pipeline as the tests describe it (one source, a map, a tumbling window, a map, one sink), and what it computes
+//! A pipeline as the tests describe it (one source, a map, a window, a map, one sink), and what it computes
 //! from records and groups. [`Pipeline::document`] writes the document for the engine.
 
 use serde_json::Value as Json;
@@ -6,8 +6,8 @@ use serde_json::Value as Json;
 pub use super::aggregate::Aggregate;
 use super::expr::{Expr, NoValue, Row, column};
 pub use super::site::{S3_SECRET, Site};
-use super::time;
 use super::value::{Type, Value};
+use super::window::Window;
 use crate::topic::Stored;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +31,7 @@ pub struct Pipeline {
     pub max_skew_us: Option<i64>,
     pub close_idle_windows_after_us: Option<i64>,
     pub before: Option<Map>,
-    pub window_us: i64,
+    pub window: Window,
     pub group_by: Vec<Key>,
     pub aggregates: Vec<(String, Aggregate)>,
     pub after: Option<Map>,
@@ -147,7 +147,7 @@ impl Pipeline {
                     named("distanceKm", *column("distanceKm")),
                 ],
             }),
-            window_us: 300_000_000,
+            window: Window::tumbling(300_000_000),
             group_by: vec!["city".into()],
             aggregates: vec![
                 ("revenue".into(), Aggregate::Sum(*column("price"))),
@@ -202,7 +202,8 @@ impl Pipeline {
     /// any further.
     #[must_use]
     pub fn takes(&self, time_us: i64, row: &Row, watermark_us: Option<i64>) -> bool {
-        let is_late = watermark_us.is_some_and(|w| self.window_of(time_us) + self.window_us <= w);
+        let is_late =
+            watermark_us.is_some_and(|w| self.window.of(time_us).iter().all(|window| self.window.is_over(*window, w)));
         match self.before_windows(row) {
             Err(NoValue) => false,
             Ok(None) => true,
@@ -217,10 +218,10 @@ impl Pipeline {
 
     /// What happens to one group when its window closes.
     #[must_use]
-    pub fn output(&self, window_start_us: i64, rows: &[Row]) -> Ended {
+    pub fn output(&self, (start_us, end_us): (i64, i64), rows: &[Row]) -> Ended {
         let mut out = Row::new();
-        out.insert("window_start".into(), Value::Time(window_start_us));
-        out.insert("window_end".into(), Value::Time(window_start_us + self.window_us));
+        out.insert("window_start".into(), Value::Time(start_us));
+        out.insert("window_end".into(), Value::Time(end_us));
         for key in &self.group_by {
             out.insert(key.name.clone(), key.value(&rows[0]).expect("a row that was taken in"));
         }
@@ -248,12 +249,6 @@ impl Pipeline {
             Some(map) => map.apply(row),
             None => Ok(Some(row.clone())),
         }
-    }
-
-    /// The start of the window that a time lies in.
-    #[must_use]
-    pub fn window_of(&self, time_us: i64) -> i64 {
-        time::window_start(time_us, self.window_us)
     }
 }
 

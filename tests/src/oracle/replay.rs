@@ -12,6 +12,7 @@ use super::expr::Row;
 use super::manifest::{Manifest, Partition, Place, Totals};
 use super::pipeline::{Ended, Pipeline};
 use super::value::Value;
+use super::window::Window;
 use crate::topic::{Contents, Stored};
 
 pub use records::{Destroyed, Records};
@@ -47,8 +48,8 @@ pub struct Outcome {
     pub watermark_us: Option<i64>,
 }
 
-/// Rows of one group in one window, by window start and the group's key as text.
-type Open = BTreeMap<(i64, String), Vec<Row>>;
+/// Rows of one group in one window, by the window's bounds and the group's key as text.
+type Open = BTreeMap<((i64, i64), String), Vec<(i64, Row)>>;
 
 /// Derives the outcome of a pipeline that reads one topic. The manifests must begin with the lineage's first one.
 #[must_use]
@@ -235,12 +236,16 @@ impl State<'_> {
         let of_ranges = self.out.rejected_ranges.len() - ranges_before;
         let beside = (rejected.len() + of_ranges + self.out.late_rows.len() - late_before) as u64 + bad_kept;
         self.expect(m.epoch, "rows to commit", &(written + beside), &m.committed_rows);
-        let windows: BTreeSet<i64> = self.held.open.keys().map(|(start, _)| *start).collect();
-        self.expect(m.epoch, "open windows", &(windows.len() as u64), &m.open_windows);
-        let (inputs_us, tables) = (
-            vec![(before, after); m.inputs_us.len()],
-            vec![(self.held.open.len() as u64, after); m.tables_of_steps.len()],
-        );
+        // Sessions are counted as entries of their table, below.
+        if !matches!(self.pipeline.window, Window::Session { .. }) {
+            let windows: BTreeSet<(i64, i64)> = self.held.open.keys().map(|(window, _)| *window).collect();
+            self.expect(m.epoch, "open windows", &(windows.len() as u64), &m.open_windows);
+        }
+        // Where windows overlap, the engine keeps each row once, in parts that only it knows.
+        let kept =
+            |saved: &(u64, _)| if self.pipeline.window.overlap() { saved.0 } else { self.held.open.len() as u64 };
+        let inputs_us = vec![(before, after); m.inputs_us.len()];
+        let tables: Vec<_> = m.tables_of_steps.iter().map(|saved| (kept(saved), after)).collect();
         self.expect(m.epoch, "the watermarks of the step", &inputs_us, &m.inputs_us);
         self.expect(m.epoch, "what the step keeps, and below which time it is over", &tables, &m.tables_of_steps);
         self.out.read += read;
@@ -274,12 +279,12 @@ impl State<'_> {
             }
             (other, _) => panic!("epoch {}: the document does not ask for `{other}`", m.epoch),
         };
-        let ends = self.held.open.keys().map(|(start, _)| start + self.pipeline.window_us);
+        let ends = self.held.open.keys().map(|((_, end), _)| self.pipeline.window.leaves_at(*end));
         ends.filter(|end| *end <= limit).max()
     }
 
     /// Puts rows that are not filtered out into their windows. Returns how many rows came to the windows, and how many
-    /// of these were late.
+    /// of these were late for all of theirs.
     fn assign(&mut self, rows: Vec<(i64, Row)>, watermark_at_start: Option<i64>) -> (u64, u64) {
         let (mut rows_in, mut late) = (0, 0);
         for (time, row) in rows {
@@ -288,18 +293,26 @@ impl State<'_> {
                 continue;
             };
             rows_in += 1;
-            let start = self.pipeline.window_of(time);
-            let end = start + self.pipeline.window_us;
-            if let Some(watermark) = watermark_at_start.filter(|w| end <= *w) {
+            let windows = self.pipeline.window.of(time);
+            let is_over =
+                |window: &&(i64, i64)| watermark_at_start.is_some_and(|w| self.pipeline.window.is_over(**window, w));
+            let (missed, open): (Vec<&(i64, i64)>, Vec<_>) = windows.iter().partition(is_over);
+            if let Some(watermark) = watermark_at_start.filter(|_| self.pipeline.keeps_late) {
+                let late = missed.iter().map(|window| late_row(row.clone(), time, **window, watermark));
+                self.out.late_rows.extend(late);
+            }
+            if open.is_empty() {
                 late += 1;
-                if self.pipeline.keeps_late {
-                    self.out.late_rows.push(late_row(row, time, (start, end), watermark));
-                }
                 continue;
             }
             let key = self.pipeline.group_by.iter().map(|key| key.value(&row)).collect::<Result<Vec<_>, _>>();
             let key = key.expect("a row that was taken in");
-            self.held.open.entry((start, format!("{key:?}"))).or_default().push(row);
+            for window in open {
+                self.held.open.entry((*window, format!("{key:?}"))).or_default().push((time, row.clone()));
+            }
+        }
+        if let Window::Session { gap_us } = self.pipeline.window {
+            self.held.open = sessions(std::mem::take(&mut self.held.open), gap_us);
         }
         (rows_in, late)
     }
@@ -314,12 +327,13 @@ impl State<'_> {
         let Some(watermark) = watermark_us else { return emitted };
         let (closed, open): (Open, Open) = std::mem::take(&mut self.held.open)
             .into_iter()
-            .partition(|((start, _), _)| start + self.pipeline.window_us <= watermark);
+            .partition(|((window, _), _)| self.pipeline.window.is_over(*window, watermark));
         self.held.open = open;
         let kept = self.keeps_bad_rows();
-        for ((start, _), rows) in &closed {
+        for ((window, _), rows) in &closed {
             emitted.closed += 1;
-            let (step, row) = match self.pipeline.output(*start, rows) {
+            let rows: Vec<Row> = rows.iter().map(|(_, row)| row.clone()).collect();
+            let (step, row) = match self.pipeline.output(*window, &rows) {
                 Ended::Written(row) => {
                     emitted.written += 1;
                     self.out.rows.push(to_json(&row));
@@ -349,6 +363,23 @@ impl State<'_> {
                 .push(format!("epoch {epoch}: {what}: derived {derived:?}, the manifest says {manifest:?}"));
         }
     }
+}
+
+/// Divides all rows of each group anew into sessions.
+fn sessions(open: Open, gap_us: i64) -> Open {
+    let mut groups: BTreeMap<String, Vec<(i64, Row)>> = BTreeMap::new();
+    for ((_, key), rows) in open {
+        groups.entry(key).or_default().extend(rows);
+    }
+    let mut sessions = Open::new();
+    for (key, mut rows) in groups {
+        rows.sort_by_key(|(time, _)| *time);
+        for session in rows.chunk_by(|(a, _), (b, _)| b - a <= gap_us) {
+            let window = (session[0].0, session[session.len() - 1].0 + gap_us);
+            sessions.insert((window, key.clone()), session.to_vec());
+        }
+    }
+    sessions
 }
 
 fn to_json(row: &Row) -> Json {

@@ -55,15 +55,15 @@ pub struct AggregateColumn {
 pub struct Window {
     /// Windows of one size that follow each other.
     pub tumbling: Option<Tumbling>,
-    /// Not supported yet. Windows of one size that overlap.
+    /// Windows of one size that overlap.
     pub sliding: Option<Sliding>,
-    /// Not supported yet. Windows that end when no row comes for a while.
+    /// Windows that end when no row comes for a while.
     pub session: Option<Session>,
-    /// Not supported yet. Windows that grow step by step.
+    /// Windows that grow step by step.
     pub cumulate: Option<Cumulate>,
-    /// Not supported yet. Days, weeks or months of a time zone.
+    /// Days, weeks or months of a time zone.
     pub calendar: Option<Calendar>,
-    /// Not supported yet. The windows that the input's rows have already: {}
+    /// The windows that the input's rows have already: {}
     pub of_input: Option<Empty>,
 }
 
@@ -74,7 +74,7 @@ pub struct Tumbling {
     /// The size of a window, as a duration: 5m. Windows begin at multiples of it since 1970-01-01T00:00:00Z.
     #[schemars(extend("x-kubernetes-validations" = [between("1ms", "99999h")]))]
     pub size: Duration,
-    /// Not supported yet. How much later than these multiples windows begin, as a duration shorter than the size.
+    /// How much later than these multiples windows begin, as a duration shorter than the size.
     pub offset: Option<Duration>,
 }
 
@@ -84,7 +84,7 @@ pub struct Tumbling {
 pub struct Sliding {
     /// The size of a window, as a duration: 10m.
     pub size: Duration,
-    /// How much later than the one before it each window begins, as a duration: 1m.
+    /// How much later than the one before it each window begins, as a duration: 1m. At most the size.
     pub slide: Duration,
     /// How much later than multiples of the slide windows begin, as a duration shorter than the slide.
     pub offset: Option<Duration>,
@@ -94,7 +94,7 @@ pub struct Sliding {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Session {
-    /// How long no row comes before a session ends, as a duration: 30m.
+    /// How long no row comes before a session ends, as a duration: 30m. Each group has its own sessions.
     pub gap: Duration,
 }
 

@@ -9,11 +9,12 @@ use weir_plan::quote::quoted;
 use weir_plan::types::has_event_time;
 use weir_plan::window::Window;
 
+use super::window::window;
 use super::{LateOutput, Lowered, Operation, Upstream};
-use crate::document::{self, Aggregate, unions};
+use crate::document::Aggregate;
 use crate::finding::{Findings, Path};
+use crate::lower::name;
 use crate::lower::source::COLUMNS_MAX;
-use crate::lower::{duration, name};
 
 impl Operation for Aggregate {
     fn inputs(&self) -> Vec<(&'static str, &str)> {
@@ -35,7 +36,9 @@ impl Operation for Aggregate {
     }
 
     fn late_outputs(&self) -> &'static [LateOutput] {
-        &[LateOutput { output: Output::Late, columns: outputs::late_schema }]
+        // Rows that carry their window never miss it: what closed the window has given them.
+        let is_carried = self.window.as_ref().is_some_and(|window| window.of_input.is_some());
+        if is_carried { &[] } else { &[LateOutput { output: Output::Late, columns: outputs::late_schema }] }
     }
 
     fn lower(&self, from: &[Upstream], at: &Path, out: &mut Findings) -> Lowered {
@@ -44,7 +47,7 @@ impl Operation for Aggregate {
 }
 
 fn lower(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) -> Option<Lowered> {
-    let window = window(aggregate.window.as_ref(), &at.field("window"), out);
+    let window = window(aggregate, from, &at.field("window"), out);
     let group_by = aggregate.group_by.as_deref().unwrap_or_default();
     let columns_at = at.field("columns");
     out.length(&at.field("groupBy"), group_by.len(), 0..=COLUMNS_MAX);
@@ -79,7 +82,7 @@ fn lower(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) 
             let is_known =
                 aggregate.window.is_some() && ["groupBy", "columns"].iter().all(|field| out.is_sound(&at.field(field)));
             let schema = is_known.then(|| compiled.output_schema());
-            Some(Lowered { op: window.map(|_| StepOp::Aggregate(Arc::new(compiled))), schema })
+            Some(Lowered { op: window.map(|_| StepOp::Aggregate(Arc::new(compiled))), schema, carries_window: true })
         }
         Err(errors) => {
             for error in errors {
@@ -100,23 +103,4 @@ fn place_of(part: AggregatePart, at: &Path) -> Path {
         AggregatePart::ColumnExpr(i) => column(i).field("expr"),
         AggregatePart::ColumnFilter(i) => column(i).field("filter"),
     }
-}
-
-fn window(window: Option<&document::Window>, at: &Path, out: &mut Findings) -> Option<Window> {
-    let Some(window) = window else {
-        out.add(at, "not supported yet: an aggregate without a window: write {tumbling: {size: 5m}}");
-        return None;
-    };
-    let is_there = [
-        window.tumbling.is_some(),
-        window.sliding.is_some(),
-        window.session.is_some(),
-        window.cumulate.is_some(),
-        window.calendar.is_some(),
-        window.of_input.is_some(),
-    ];
-    out.exactly_one(at, unions::WINDOWS, &is_there);
-    let (tumbling, at) = (window.tumbling.as_ref()?, at.field("tumbling"));
-    let size = out.duration(&at.field("size"), &tumbling.size, "1ms", "99999h")?;
-    Some(Window::tumbling(duration::as_us(size)))
 }

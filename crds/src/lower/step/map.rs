@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
+use weir_plan::aggregate::{WINDOW_END, WINDOW_START};
 use weir_plan::expr::{self, ScalarExpr};
 use weir_plan::plan::{self, StepOp};
 use weir_plan::quote::quoted;
@@ -60,13 +61,18 @@ fn lower(map: &Map, from: &Upstream, at: &Path, out: &mut Findings) -> Option<Lo
         None => changed(map, &names, at, out),
     };
     let columns = computed(&wanted, schema, out)?;
+    let passes_on = |name: &&str| {
+        let column = columns.iter().find(|column| column.field.name() == name);
+        column.and_then(ScalarExpr::column_index).is_some_and(|index| schema.field(index).name() == name)
+    };
+    let carries_window = from.carries_window && [WINDOW_START, WINDOW_END].iter().all(passes_on);
     let event_time = has_event_time(schema).then(event_time_field);
     let fields = columns.iter().map(|c| Arc::clone(&c.field)).chain(event_time);
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let input = from.input?;
     let op = lift(filter).map(|filter| StepOp::Map(plan::Map { input, filter, columns }));
     let is_known = ["columns", "addColumns", "dropColumns"].iter().all(|field| out.is_sound(&at.field(field)));
-    Some(Lowered { op, schema: is_known.then_some(schema) })
+    Some(Lowered { op, schema: is_known.then_some(schema), carries_window })
 }
 
 fn check_names(map: &Map, at: &Path, out: &mut Findings) {

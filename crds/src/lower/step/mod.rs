@@ -3,6 +3,7 @@
 
 mod aggregate;
 mod map;
+mod window;
 
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use weir_plan::expr::{self, ScalarExpr};
@@ -28,6 +29,9 @@ pub(super) struct Steps {
 pub(in crate::lower) struct Lowered {
     pub(in crate::lower) op: Option<StepOp>,
     pub(in crate::lower) schema: Option<SchemaRef>,
+    /// Whether each row has the bounds of the window that it was made from, in `window_start` and `window_end`, and the
+    /// window's last moment as its time.
+    pub(in crate::lower) carries_window: bool,
 }
 
 impl Steps {
@@ -36,6 +40,13 @@ impl Steps {
         match input {
             Input::Source(i) => sources.get(i)?.clone(),
             Input::Step(i) => self.by_position.get(i)?.schema.clone(),
+        }
+    }
+
+    fn carries_window(&self, input: Input) -> bool {
+        match input {
+            Input::Source(_) => false,
+            Input::Step(i) => self.by_position.get(i).is_some_and(|step| step.carries_window),
         }
     }
 
@@ -55,7 +66,7 @@ impl Steps {
     /// The steps in the plan's order; `None` if one of them is wrong.
     pub(super) fn in_order(mut self) -> Option<Vec<plan::Step>> {
         let step = |&i: &usize| {
-            let Lowered { op, schema } = std::mem::take(self.by_position.get_mut(i)?);
+            let Lowered { op, schema, .. } = std::mem::take(self.by_position.get_mut(i)?);
             Some(plan::Step { name: std::mem::take(self.names.get_mut(i)?), op: op?, schema: schema? })
         };
         self.order.iter().map(step).collect()
@@ -148,16 +159,17 @@ pub(super) fn lower(
         let upstream = |input: &Option<Input>| Upstream {
             input: input.and_then(|input| lowered.in_plan(input)),
             schema: input.and_then(|input| lowered.schema_of(input, sources)),
+            carries_window: input.is_some_and(|input| lowered.carries_window(input)),
         };
         let from: Vec<_> = graph.step_inputs[i].iter().map(upstream).collect();
         let (step_at, at) = (at.index(i), at.index(i).field(kind));
-        let Lowered { op, schema } = operation.lower(&from, &at, out);
+        let Lowered { op, schema, carries_window } = operation.lower(&from, &at, out);
         if from.iter().any(|from| from.schema.is_none()) {
             for (at, sql) in operation.expressions(&at) {
                 out.checked(&at, expr::check_syntax(sql).map_err(|e| e.to_string()));
             }
         }
-        lowered.by_position[i] = Lowered { op: op.filter(|_| out.is_sound(&step_at)), schema };
+        lowered.by_position[i] = Lowered { op: op.filter(|_| out.is_sound(&step_at)), schema, carries_window };
     }
     lowered
 }
@@ -166,6 +178,8 @@ pub(super) fn lower(
 pub(in crate::lower) struct Upstream {
     input: Option<Input>,
     schema: Option<SchemaRef>,
+    /// See [`Lowered::carries_window`].
+    carries_window: bool,
 }
 
 fn compile_all<'a>(

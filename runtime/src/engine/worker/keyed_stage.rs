@@ -28,8 +28,8 @@ pub struct KeyedStage {
 /// How much a step holds.
 #[derive(Debug, Default)]
 pub struct Held {
-    /// For a step with windows: the start (µs) of each open window.
-    pub open_windows: Option<BTreeSet<i64>>,
+    /// For a step with windows: the bounds (µs) of each open window.
+    pub open_windows: Option<BTreeSet<(i64, i64)>>,
     /// The number of entries, per table of the step.
     pub entries: Vec<u64>,
 }
@@ -142,10 +142,11 @@ impl KeyedStage {
 
     /// Per step of the plan: when the last entry leaves, of those that the step holds or has taken in and that leave by
     /// `limit_us`. `sources_us` has the sources' watermarks of the open epoch.
-    pub(super) fn leaves_by(&self, sources_us: &[Option<i64>], limit_us: i64) -> Vec<Option<Leaving>> {
+    pub(super) fn leaves_by(&self, sources_us: &[Option<i64>], limit_us: i64) -> Result<Vec<Option<Leaving>>> {
         let flow = self.graph().flow();
         let of_step = |(step, operator): (usize, &Option<Box<dyn KeyedOperator>>)| {
-            operator.as_ref()?.leaves_by(&flow.inputs_us(step, sources_us), limit_us)
+            let Some(operator) = operator else { return Ok(None) };
+            operator.leaves_by(&flow.inputs_us(step, sources_us), limit_us)
         };
         self.operators.iter().enumerate().map(of_step).collect()
     }

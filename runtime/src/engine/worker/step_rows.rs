@@ -144,7 +144,7 @@ impl<'w> StepRows<'w> {
         let (good, bad) = by_halves(input, &|input| {
             let prepared = compiled.prepare(edge.input, input, &before_us)?;
             let mut late = Vec::new();
-            if prepared.late > 0 {
+            if prepared.has_missed {
                 for &i in &late_sinks {
                     let rows = compiled.late(edge.input, input, &before_us, &self.graph.plan.sinks[i].given)?;
                     self.stage.check_for(i, &rows)?;

@@ -72,7 +72,7 @@ impl Worker {
                 }
                 Message::Leaves { epoch, limit_us } => {
                     self.check(epoch)?;
-                    Answer::Leaves(self.stage.leaves_by(&self.open.before_us, limit_us))
+                    Answer::Leaves(self.stage.leaves_by(&self.open.before_us, limit_us)?)
                 }
                 Message::Close { epoch, after_us, horizons_us } => {
                     self.check(epoch)?;

@@ -308,7 +308,8 @@ impl<'g> Process<'g> {
 
     /// When the last entry leaves a step, of those that leave by a limit.
     pub fn leaves_by(&self, step: usize, before_us: &[Option<i64>], limit_us: i64) -> Option<i64> {
-        let leaving = self.workers.iter().filter_map(|worker| worker.operators[step].leaves_by(before_us, limit_us));
+        let leaving =
+            self.workers.iter().filter_map(|worker| worker.operators[step].leaves_by(before_us, limit_us).unwrap());
         leaving.map(|leaving| leaving.at_us).max()
     }
 
@@ -361,7 +362,7 @@ impl<'g> Process<'g> {
             let held = self
                 .workers
                 .iter()
-                .filter_map(|worker| worker.operators[step].leaves_by(&before_us[step], limit_us))
+                .filter_map(|worker| worker.operators[step].leaves_by(&before_us[step], limit_us).unwrap())
                 .max();
             let to_come = node.inputs.iter().enumerate().filter_map(|(input, of)| match of {
                 Input::Step(before) => Some((input, newest_us[*before]?)),

@@ -212,14 +212,14 @@ impl KeyedOperator for Joined {
         self.tables.iter_mut().map(|table| table as &mut dyn StateTable).collect()
     }
 
-    fn leaves_by(&self, _: &[Option<i64>], limit_us: i64) -> Option<Leaving> {
+    fn leaves_by(&self, _: &[Option<i64>], limit_us: i64) -> Result<Option<Leaving>> {
         let last_us = limit_us.saturating_sub(self.bounds.after_us + 1);
         let mut unmatched =
             self.tables[0].back_from(last_us).filter(|(_, value)| self.value(0, value).unwrap()[0] == Some(0));
-        unmatched.next().filter(|_| self.bounds.is_left).map(|(time_us, _)| leaving(&self.bounds, time_us))
+        Ok(unmatched.next().filter(|_| self.bounds.is_left).map(|(time_us, _)| leaving(&self.bounds, time_us)))
     }
 
-    fn open_windows(&self) -> Option<BTreeSet<i64>> {
+    fn open_windows(&self) -> Option<BTreeSet<(i64, i64)>> {
         None
     }
 

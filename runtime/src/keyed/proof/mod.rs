@@ -1,6 +1,6 @@
 //! Proves the seam of keyed steps. An engine that knows no operator runs graphs of windows, sessions and joins, with
 //! kills, changing numbers of workers, compactions and epochs that are undone. After each epoch, naive oracles say what
-//! every step should have given. Sessions and joins keep rows. They are here before the plan has such steps, so that
+//! every step should have given. Joins are here before the plan has such steps, so that
 //! row tables are right before they hold any user data.
 #![allow(clippy::unwrap_used)]
 
@@ -9,26 +9,25 @@ mod graph;
 pub(crate) mod join;
 mod oracle;
 pub(crate) mod rows;
-pub(crate) mod session;
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use weir_plan::aggregate::{self, AggregateColumn};
+use weir_plan::aggregate::{self, AggregateColumn, WINDOW_END, WINDOW_START};
 use weir_plan::ids::Epoch;
 use weir_plan::plan::Input;
-use weir_plan::window::{Tumbling, Window};
+use weir_plan::types::{Column, DataType};
+use weir_plan::window::{Aligned, Cumulate, Sliding, Window};
 
 use self::engine::{Files, Given, Manifest, Partition, Process, Raise, Reads, Seen};
 use self::graph::{Graph, Node};
 use self::join::{Bounds, Join};
 use self::oracle::{Naive, NaiveJoin, NaiveWindows, Windows};
 use self::rows::{Row, schema, time_of};
-use self::session::Session;
-use crate::keyed::tumbling::TumblingAggregate;
-use crate::keyed::{KeyedStep, Marks};
+use crate::build::over_windows;
+use crate::keyed::Marks;
 
 /// The rows that the operators here make at a time. They are so few that every closing takes many batches.
 const BATCH_ROWS: usize = 3;
@@ -46,21 +45,50 @@ fn of_sources() -> SchemaRef {
 }
 
 /// `key` and `value` are columns of the input.
-fn tumbling(size_us: i64, input: Input, rows: &SchemaRef, [key, value]: [usize; 2]) -> Part {
+fn windows(window: Window, naive: Windows, input: Input, rows: &SchemaRef, [key, value]: [usize; 2]) -> Part {
     let name = |i: usize| rows.field(i).name().clone();
     let column = |name: &str, expr: String| AggregateColumn { name: name.into(), expr, filter: None };
-    let columns = [column("rows_in", "count(*)".into()), column("sum", format!("sum({})", name(value)))];
-    let aggregate =
-        aggregate::compile(input, rows, Window::tumbling(size_us), &[name(key).as_str().into()], &columns).unwrap();
-    let step: Box<dyn KeyedStep> = Box::new(TumblingAggregate::new(Arc::new(aggregate), Tumbling::new(size_us)));
-    let naive = Box::new(NaiveWindows { key, value, windows: Windows::Tumbling { size_us }, rows: vec![] });
+    // A group column may have one of the names already.
+    let names = ["rows_in", "sum"].map(|own| if name(key) == own { format!("{own}_2") } else { own.to_owned() });
+    let columns = [column(&names[0], "count(*)".into()), column(&names[1], format!("sum({})", name(value)))];
+    let aggregate = aggregate::compile(input, rows, window, &[name(key).as_str().into()], &columns).unwrap();
+    let step = over_windows(&Arc::new(aggregate));
+    let naive = Box::new(NaiveWindows { key, value, windows: naive, rows: vec![], closed_us: None });
     Part { node: Node { step, inputs: vec![input] }, naive }
 }
 
-fn session(gap_us: i64, input: Input, [key, value]: [usize; 2]) -> Part {
-    let step: Box<dyn KeyedStep> = Box::new(Session::new(gap_us, key, value));
-    let naive = Box::new(NaiveWindows { key, value, windows: Windows::Session { gap_us }, rows: vec![] });
-    Part { node: Node { step, inputs: vec![input] }, naive }
+fn tumbling(size_us: i64, input: Input, rows: &SchemaRef, columns: [usize; 2]) -> Part {
+    let naive = Windows::Sliding { size_us, slide_us: size_us, offset_us: 0 };
+    windows(Window::tumbling(size_us), naive, input, rows, columns)
+}
+
+fn sliding([size_us, slide_us, offset_us]: [i64; 3], input: Input, rows: &SchemaRef, columns: [usize; 2]) -> Part {
+    let window = Window::Aligned(Aligned::Sliding(Sliding::new(size_us, slide_us, offset_us)));
+    windows(window, Windows::Sliding { size_us, slide_us, offset_us }, input, rows, columns)
+}
+
+fn cumulate([size_us, step_us, offset_us]: [i64; 3], input: Input, rows: &SchemaRef, columns: [usize; 2]) -> Part {
+    let window = Window::Aligned(Aligned::Cumulate(Cumulate::new(size_us, step_us, offset_us)));
+    windows(window, Windows::Cumulate { size_us, step_us, offset_us }, input, rows, columns)
+}
+
+/// Groups the rows of a step with windows anew, within those windows.
+fn of_input(input: Input, rows: &SchemaRef, columns: [usize; 2]) -> Part {
+    windows(Window::OfInput { starts: 0, ends: 1 }, Windows::OfInput, input, rows, columns)
+}
+
+/// The columns of windows' rows: bounds, key, count and sum.
+fn of_windows() -> SchemaRef {
+    let rows = schema(&["key", "rows_in", "sum"]);
+    let bounds = [WINDOW_START, WINDOW_END].map(|name| {
+        let column = Column { name: name.into(), data_type: DataType::Timestamp, nullable: false };
+        column.to_field()
+    });
+    Arc::new(Schema::new(bounds.into_iter().chain(rows.fields().iter().cloned()).collect::<Vec<_>>()))
+}
+
+fn session(gap_us: i64, input: Input, rows: &SchemaRef, columns: [usize; 2]) -> Part {
+    windows(Window::Session { gap_us }, Windows::Session { gap_us }, input, rows, columns)
 }
 
 fn join(bounds: Bounds, inputs: [Input; 2]) -> Part {
@@ -69,8 +97,13 @@ fn join(bounds: Bounds, inputs: [Input; 2]) -> Part {
     Part { node: Node { step: Box::new(step), inputs: inputs.to_vec() }, naive }
 }
 
-const CASES: [&str; 9] = [
+const CASES: [&str; 14] = [
     "tumbling",
+    "sliding",
+    "cumulate",
+    "sliding, of its windows, session",
+    "cumulate, of its windows, sliding",
+    "session, sliding",
     "session",
     "inner join",
     "left join",
@@ -88,26 +121,44 @@ fn case(name: &str, rng: &mut SmallRng) -> Vec<Part> {
     let bounds = |is_left, columns| Bounds { before_us: before, after_us: after, is_left, columns };
     let of_sources_both = [[0, 1], [0, 1]];
     let rows = of_sources();
+    let slide = rng.random_range(1..=size);
+    let (slides, steps) =
+        ([size, slide, rng.random_range(-9..9)], [size.min(4) * slide, slide, rng.random_range(-9..9)]);
     match name {
         "tumbling" => vec![tumbling(size, first, &rows, [0, 1])],
-        "session" => vec![session(gap, first, [0, 1])],
+        "sliding" => vec![sliding(slides, first, &rows, [0, 1])],
+        "cumulate" => vec![cumulate(steps, first, &rows, [0, 1])],
+        "sliding, of its windows, session" => vec![
+            sliding(slides, first, &rows, [0, 1]),
+            of_input(Input::Step(0), &of_windows(), [3, 4]),
+            session(gap, Input::Step(1), &of_windows(), [3, 4]),
+        ],
+        "cumulate, of its windows, sliding" => vec![
+            cumulate(steps, first, &rows, [0, 1]),
+            of_input(Input::Step(0), &of_windows(), [3, 4]),
+            sliding(slides, Input::Step(0), &of_windows(), [2, 3]),
+        ],
+        "session, sliding" => {
+            vec![session(gap, first, &rows, [0, 1]), sliding(slides, Input::Step(0), &of_windows(), [2, 4])]
+        }
+        "session" => vec![session(gap, first, &rows, [0, 1])],
         "inner join" => vec![join(bounds(false, of_sources_both), [first, second])],
         "left join" => vec![join(bounds(true, of_sources_both), [first, second])],
         "session, tumbling" => {
-            vec![session(gap, first, [0, 1]), tumbling(size, Input::Step(0), &Session::schema(), [2, 4])]
+            vec![session(gap, first, &rows, [0, 1]), tumbling(size, Input::Step(0), &of_windows(), [2, 4])]
         }
         "tumbling, session" => {
             let windows = tumbling(size, first, &rows, [0, 1]);
-            vec![windows, session(gap, Input::Step(0), [2, 4])]
+            vec![windows, session(gap, Input::Step(0), &of_windows(), [2, 4])]
         }
         "left join, session, tumbling" => vec![
             join(bounds(true, of_sources_both), [first, second]),
-            session(gap, Input::Step(0), [1, 3]),
-            tumbling(size, Input::Step(1), &Session::schema(), [3, 4]),
+            session(gap, Input::Step(0), &Join::schema(), [1, 3]),
+            tumbling(size, Input::Step(1), &of_windows(), [3, 4]),
         ],
-        "two steps of one source" => vec![tumbling(size, first, &rows, [0, 1]), session(gap, first, [1, 0])],
+        "two steps of one source" => vec![tumbling(size, first, &rows, [0, 1]), session(gap, first, &rows, [1, 0])],
         "join of a session and a source" => {
-            vec![session(gap, first, [0, 1]), join(bounds(true, [[2, 4], [0, 1]]), [Input::Step(0), second])]
+            vec![session(gap, first, &rows, [0, 1]), join(bounds(true, [[2, 4], [0, 1]]), [Input::Step(0), second])]
         }
         other => panic!("no case {other}"),
     }

@@ -1,7 +1,7 @@
 //! The naive answers, from the meaning of the steps alone. Each oracle keeps every row that may still matter, and looks
 //! at all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::join::Bounds;
 use super::rows::{Row, time_of};
@@ -19,52 +19,88 @@ fn is_less(time_us: i64, watermark_us: Option<i64>) -> bool {
 }
 
 pub enum Windows {
-    Tumbling { size_us: i64 },
-    Session { gap_us: i64 },
+    /// Windows that overlap if the slide is less than the size.
+    Sliding {
+        size_us: i64,
+        slide_us: i64,
+        offset_us: i64,
+    },
+    Cumulate {
+        size_us: i64,
+        step_us: i64,
+        offset_us: i64,
+    },
+    /// Those whose bounds the rows have as their first columns.
+    OfInput,
+    Session {
+        gap_us: i64,
+    },
 }
 
-/// Windows by key. It keeps the rows that are in no closed window.
+impl Windows {
+    /// The start and the end of each window that a row lies in, if that follows from the row alone.
+    fn of(&self, row: &Row) -> Vec<(i64, i64)> {
+        let time = time_of(row);
+        let begins = |size: i64, every: i64, offset: i64| {
+            (time - size + 1..=time).filter(move |start| (start - offset).rem_euclid(every) == 0)
+        };
+        match *self {
+            Self::Sliding { size_us, slide_us, offset_us } => {
+                begins(size_us, slide_us, offset_us).map(|start| (start, start + size_us)).collect()
+            }
+            Self::Cumulate { size_us, step_us, offset_us } => begins(size_us, size_us, offset_us)
+                .flat_map(|start| (1..=size_us / step_us).map(move |n| (start, start + n * step_us)))
+                .filter(|(_, end)| time < *end)
+                .collect(),
+            Self::OfInput => vec![(row[0].unwrap(), row[1].unwrap())],
+            Self::Session { .. } => vec![],
+        }
+    }
+}
+
+/// Windows by key. It keeps the rows that lie in an open window.
 pub struct NaiveWindows {
     pub key: usize,
     pub value: usize,
     pub windows: Windows,
     pub rows: Vec<Row>,
+    /// All windows that end by then are closed.
+    pub closed_us: Option<i64>,
 }
 
 impl NaiveWindows {
     fn is_late(&self, row: &Row, before_us: Option<i64>) -> bool {
         match self.windows {
-            Windows::Tumbling { size_us } => {
-                is_less(time_of(row).div_euclid(size_us) * size_us + size_us - 1, before_us)
-            }
             Windows::Session { gap_us } => is_less(time_of(row) + gap_us, before_us),
+            _ => self.windows.of(row).iter().all(|(_, end)| is_less(*end - 1, before_us)),
         }
     }
 
-    /// All windows: start, end, when the window closes, and its rows.
-    fn all(&self) -> Vec<(i64, i64, i64, Vec<&Row>)> {
-        let mut keys: BTreeMap<Option<i64>, Vec<&Row>> = BTreeMap::new();
-        for row in &self.rows {
-            keys.entry(row[self.key]).or_default().push(row);
+    /// All open windows: start, end, when the window closes, and the indices of its rows.
+    fn all(&self) -> Vec<(i64, i64, i64, Vec<usize>)> {
+        let mut keys: BTreeMap<Option<i64>, Vec<usize>> = BTreeMap::new();
+        for (i, row) in self.rows.iter().enumerate() {
+            keys.entry(row[self.key]).or_default().push(i);
         }
+        let time = |i: usize| time_of(&self.rows[i]);
         let mut all = Vec::new();
         for mut rows in keys.into_values() {
-            rows.sort_by_key(|row| time_of(row));
-            match self.windows {
-                Windows::Tumbling { size_us } => {
-                    for window in rows.chunk_by(|a, b| time_of(a).div_euclid(size_us) == time_of(b).div_euclid(size_us))
-                    {
-                        let start = time_of(window[0]).div_euclid(size_us) * size_us;
-                        all.push((start, start + size_us, start + size_us, window.to_vec()));
-                    }
+            rows.sort_by_key(|i| time(*i));
+            if let Windows::Session { gap_us } = self.windows {
+                for session in rows.chunk_by(|a, b| time(*b) - time(*a) <= gap_us) {
+                    let end = time(session[session.len() - 1]) + gap_us;
+                    all.push((time(session[0]), end, end + 1, session.to_vec()));
                 }
-                Windows::Session { gap_us } => {
-                    for session in rows.chunk_by(|a, b| time_of(b) - time_of(a) <= gap_us) {
-                        let end = time_of(session[session.len() - 1]) + gap_us;
-                        all.push((time_of(session[0]), end, end + 1, session.to_vec()));
-                    }
+                continue;
+            }
+            let mut windows: BTreeMap<(i64, i64), Vec<usize>> = BTreeMap::new();
+            for i in rows {
+                for window in self.windows.of(&self.rows[i]) {
+                    windows.entry(window).or_default().push(i);
                 }
             }
+            let open = windows.into_iter().filter(|((_, end), _)| !is_less(*end - 1, self.closed_us));
+            all.extend(open.map(|((start, end), rows)| (start, end, end, rows)));
         }
         all
     }
@@ -75,17 +111,18 @@ impl Naive for NaiveWindows {
         let (late, on_time): (Vec<_>, Vec<_>) =
             inputs[0].iter().cloned().partition(|row| self.is_late(row, marks.before_us[0]));
         self.rows.extend(on_time);
-        let (mut out, mut open) = (Vec::new(), Vec::new());
+        let (mut out, mut open) = (Vec::new(), BTreeSet::new());
         for (start, end, closes, rows) in self.all() {
             if marks.after_us[0].is_some_and(|watermark_us| closes <= watermark_us) {
-                let total = rows.iter().filter_map(|row| row[self.value]).reduce(|a, b| a + b);
+                let total = rows.iter().filter_map(|i| self.rows[*i][self.value]).reduce(|a, b| a + b);
                 let n = i64::try_from(rows.len()).unwrap();
-                out.push(vec![Some(start), Some(end), rows[0][self.key], Some(n), total, Some(end - 1)]);
+                out.push(vec![Some(start), Some(end), self.rows[rows[0]][self.key], Some(n), total, Some(end - 1)]);
             } else {
-                open.extend(rows.into_iter().cloned());
+                open.extend(rows);
             }
         }
-        self.rows = open;
+        self.rows = open.into_iter().map(|i| self.rows[i].clone()).collect();
+        self.closed_us = marks.after_us[0];
         (out, late.len() as u64)
     }
 

@@ -39,7 +39,7 @@ pub fn prepared(rows: &RecordBatch, kept: Vec<bool>, late: u64, [key, value]: [u
     let times = rows.columns().last().unwrap().as_primitive::<TimestampMicrosecondType>();
     let keys = vec![Arc::clone(rows.column(key)), numbers(times.iter())];
     let argument = Argument { values: vec![Arc::clone(rows.column(value))], filter: None };
-    Ok(Prepared { rows: rows.num_rows(), late, keys, arguments: vec![argument] })
+    Ok(Prepared { rows: rows.num_rows(), late, keys, has_missed: late > 0, arguments: vec![argument] })
 }
 
 /// A batch of rows under a [`schema`].

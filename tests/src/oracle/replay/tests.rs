@@ -5,6 +5,7 @@ use serde_json::json;
 use super::super::expr::column;
 use super::super::pipeline::{Aggregate, BadRecords, Column, Map};
 use super::super::value::Type;
+use super::super::window::Window;
 use super::*;
 
 fn pipeline() -> Pipeline {
@@ -16,7 +17,7 @@ fn pipeline() -> Pipeline {
         delay_us: 5_000,
         bad_records: BadRecords::Drop,
         before: None,
-        window_us: 10_000,
+        window: Window::tumbling(10_000),
         group_by: vec!["k".into()],
         aggregates: vec![("cnt".into(), Aggregate::CountAll), ("total".into(), Aggregate::Sum(*column("n")))],
         after: None,

@@ -90,9 +90,9 @@ async fn greatest_end(crew: &mut Crew, lanes: &BTreeMap<Edge, EdgeReport>) -> Op
         of_steps[i] = match &step.op {
             StepOp::Map(_) => before,
             StepOp::Aggregate(aggregate) => {
-                let Window::Tumbling(window) = aggregate.window;
+                let Window::Aligned(window) = aggregate.window else { panic!("{:?}", aggregate.window) };
                 let opened = times(lanes, i).into_iter().map(|time| time + 1);
-                let behind = before.map(|end| window.end_of(window.start_of(end - 1)));
+                let behind = before.map(|end| window.slice_of(end - 1).leaves_us);
                 opened.chain(behind).chain(held[i].map(|leaving| leaving.at_us)).max()
             }
         };

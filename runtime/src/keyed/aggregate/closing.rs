@@ -1,18 +1,18 @@
-//! Makes the rows of a window that is over: takes the final values of its calls and computes the columns from them.
+//! Makes the rows of windows that are over: takes the final values of its calls and computes the columns from them.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, TimestampMicrosecondArray, new_null_array};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use weir_plan::aggregate::{Aggregate, Key};
 use weir_plan::expr::type_name;
 use weir_plan::quote::quoted;
-use weir_plan::window::Tumbling;
+use weir_plan::window::Bounds;
 
 use super::group_table::{Evaluated, GroupTable, Groups};
-use super::partials::key_of;
+use super::inputs::key_of;
 use crate::failure::{Failure, Result};
 use crate::transform::rows::{Check, Rows, by_halves, coalesced};
 
@@ -20,19 +20,27 @@ use crate::transform::rows::{Check, Rows, by_halves, coalesced};
 const ROWS_BYTES: usize = 4 << 20;
 const ROWS_AT_ONCE: usize = 1 << 16;
 
-/// A window that is over. Its rows are made as they are requested, since they may not fit into memory a second time.
-pub(super) struct ClosedWindow {
+/// Groups whose windows are over. Their rows are made as they are requested, since they may not fit into memory a
+/// second time.
+pub(in crate::keyed) struct Closed {
     aggregate: Arc<Aggregate>,
     schema: SchemaRef,
-    start_us: i64,
-    end_us: i64,
+    /// The window of all of them. `None` if each group has its own, whose start and end are its last keys.
+    window: Option<Bounds>,
     groups: Evaluated,
 }
 
-impl ClosedWindow {
-    pub fn new(aggregate: Arc<Aggregate>, schema: SchemaRef, [start_us, end_us]: [i64; 2], pane: GroupTable) -> Self {
-        let groups = pane.evaluate(&aggregate.calls);
-        Self { aggregate, schema, start_us, end_us, groups }
+impl Closed {
+    /// The groups of one window.
+    pub fn window(aggregate: Arc<Aggregate>, schema: SchemaRef, window: Bounds, groups: GroupTable) -> Self {
+        let groups = groups.evaluate(&aggregate.calls);
+        Self { aggregate, schema, window: Some(window), groups }
+    }
+
+    /// Groups that have the start and the end of their window (µs) as their last keys.
+    pub fn own_windows(aggregate: Arc<Aggregate>, schema: SchemaRef, groups: GroupTable) -> Self {
+        let groups = groups.evaluate(&aggregate.calls);
+        Self { aggregate, schema, window: None, groups }
     }
 
     /// Heap memory held, in bytes.
@@ -47,9 +55,15 @@ impl ClosedWindow {
         groups.map(|groups| self.rows_of(groups, check)).transpose()
     }
 
-    fn rows_of(&self, groups: Groups, check: Check<'_>) -> Result<Rows> {
+    fn rows_of(&self, mut groups: Groups, check: Check<'_>) -> Result<Rows> {
         let aggregate = &self.aggregate;
-        let bounds = [self.start_us, self.end_us].map(|us| time(vec![us; groups.rows]));
+        let bounds = match self.window {
+            Some(window) => [window.start_us, window.end_us].map(|us| time(vec![us; groups.rows])).to_vec(),
+            None => {
+                let own = groups.keys.split_off(aggregate.group_by.len());
+                own.iter().map(|us| time(us.as_primitive::<Int64Type>().values().to_vec())).collect()
+            }
+        };
         let named: Vec<ArrayRef> = bounds.into_iter().chain(groups.keys).collect();
         let keys = batch(&aggregate.group_schema(), named.clone())?;
         let results = batch(&aggregate.result_schema, named.into_iter().chain(groups.values).collect())?;
@@ -91,7 +105,8 @@ impl ClosedWindow {
         for output in &self.aggregate.outputs {
             columns.push(output.evaluate(results).map_err(|e| format!("column {}: {e}", quoted(output.field.name())))?);
         }
-        columns.push(time(vec![self.end_us.saturating_sub(1); results.num_rows()]));
+        let ends = results.column(1).as_primitive::<TimestampMicrosecondType>();
+        columns.push(time(ends.values().iter().map(|end| end.saturating_sub(1)).collect()));
         RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|e| format!("rows of a window: {e}"))
     }
 }
@@ -107,11 +122,15 @@ fn beyond_type(aggregate: &Aggregate, call: usize) -> String {
     format!("column {column}: `{}` is more than its type {data_type} holds; {instead}", call.name)
 }
 
-/// The window bounds and keys of the groups that rows of the input belong to. A key that can't be computed is null.
-pub(super) fn groups_of(aggregate: &Aggregate, window: Tumbling, input: &RecordBatch) -> Result<RecordBatch> {
-    let times = input.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
-    let starts: Vec<i64> = times.iter().map(|time| window.start_of(*time)).collect();
-    let ends = starts.iter().map(|start| window.end_of(*start)).collect();
+/// The keys of the groups that rows of the input belong to, with the bounds of a window of each row. A key that can't
+/// be computed is null.
+pub(in crate::keyed) fn groups_of(
+    aggregate: &Aggregate,
+    input: &RecordBatch,
+    window_of: impl Fn(usize) -> Option<Bounds>,
+) -> Result<RecordBatch> {
+    let bounds = |row| window_of(row).map_or((i64::MAX, i64::MAX), |window| (window.start_us, window.end_us));
+    let (starts, ends) = (0..input.num_rows()).map(bounds).unzip();
     let nulls = |key: &Key| new_null_array(key.value.field.data_type(), input.num_rows());
     let keys = aggregate.group_by.iter().map(|key| key_of(key, input).unwrap_or_else(|_| nulls(key)));
     batch(&aggregate.group_schema(), [time(starts), time(ends)].into_iter().chain(keys).collect())

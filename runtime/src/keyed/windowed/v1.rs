@@ -6,14 +6,14 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use weir_plan::aggregate::Aggregate;
-use weir_plan::window::Tumbling;
+use weir_plan::window::Aligned;
 
 use crate::failure::{Failure, Result};
 use crate::state::file::v1::{KEY_GROUP, WINDOW_START};
 use crate::state::{Entries, StateField, V1};
 
 pub(super) struct WindowsV1 {
-    window: Tumbling,
+    window: Aligned,
     /// `key_group`, `window_start`, one column per group column (`key:<name>`), one per value (`state:<name>`).
     columns: SchemaRef,
     group_columns: usize,
@@ -22,7 +22,7 @@ pub(super) struct WindowsV1 {
 }
 
 impl WindowsV1 {
-    pub fn new(aggregate: &Aggregate, window: Tumbling, values: &[StateField]) -> Self {
+    pub fn new(aggregate: &Aggregate, window: Aligned, values: &[StateField]) -> Self {
         let mut fields =
             vec![Field::new(KEY_GROUP, DataType::UInt16, false), Field::new(WINDOW_START, DataType::Int64, false)];
         let keys = aggregate.key_schema.fields();
@@ -47,7 +47,8 @@ impl V1 for WindowsV1 {
     fn entries(&self, columns: Vec<ArrayRef>) -> Result<Entries> {
         let mut columns = columns.into_iter().skip(1);
         let Some(starts) = columns.next() else { return Err(Failure::bug("rows of a state file without windows")) };
-        let times: Int64Array = starts.as_primitive::<Int64Type>().unary(|start| self.window.last_of(start));
+        let times: Int64Array =
+            starts.as_primitive::<Int64Type>().unary(|start| self.window.slice_of(start).leaves_us.saturating_sub(1));
         let keys = columns.by_ref().take(self.group_columns).chain([starts]).collect();
         Ok(Entries { times, deleted: None, keys, values: columns.collect() })
     }
@@ -58,6 +59,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use arrow::array::{StringArray, UInt16Array};
 
+    use weir_plan::window::Tumbling;
+
     use super::super::tests::{SIZE_US, aggregate, table};
     use super::*;
 
@@ -65,11 +68,11 @@ mod tests {
     /// alone.
     #[test]
     fn windows_anywhere_in_time_come_with_their_start_and_their_last_moment() {
-        let (aggregate, window) = (aggregate(), Tumbling::new(SIZE_US));
+        let (aggregate, window) = (aggregate(), Aligned::Tumbling(Tumbling::new(SIZE_US, 0)));
         let table = table(&aggregate);
         let times = [i64::MIN, i64::MIN + 1, i64::MIN + SIZE_US, -1, 0, 9, 10, i64::MAX - SIZE_US, i64::MAX];
-        let starts: ArrayRef = Arc::new(Int64Array::from_iter_values(times.map(|time| window.start_of(time))));
-        let last = times.map(|time| window.end_of(window.start_of(time)) - 1);
+        let starts: ArrayRef = Arc::new(Int64Array::from_iter_values(times.map(|time| window.slice_of(time).start_us)));
+        let last = times.map(|time| window.slice_of(time).leaves_us - 1);
         let key: ArrayRef = Arc::new(StringArray::from_iter_values(times.map(|time| time.to_string())));
         let values: Vec<_> =
             table.values.iter().map(|_| Arc::new(Int64Array::from(times.to_vec())) as ArrayRef).collect();

@@ -2,23 +2,24 @@
 
 use super::*;
 
-#[test]
-fn a_window_that_closes_gives_its_rows_a_batch_at_a_time() {
-    const ROWS: usize = 200_000;
+const ROWS: usize = 200_000;
+
+/// A window of many groups with keys of a hundred bytes. `high` gives the bits of each group's sum above the 64th.
+fn large(high: impl Fn(usize) -> i64) -> State {
     let aggregate = aggregate();
     let mut state = state(&aggregate);
     let keys: ArrayRef = Arc::new((0..ROWS).map(|i| Some(format!("{i:0100}"))).collect::<StringArray>());
     let number = |i: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![i; ROWS])) };
-    let values = vec![number(1), number(0), number(2), number(3)];
-    apply(
-        &mut state,
-        &Entries {
-            times: Int64Array::from(vec![SIZE_US - 1; ROWS]),
-            deleted: None,
-            keys: vec![keys, number(0)],
-            values,
-        },
-    );
+    let high: ArrayRef = Arc::new((0..ROWS).map(|i| Some(high(i))).collect::<Int64Array>());
+    let times = Int64Array::from(vec![SIZE_US - 1; ROWS]);
+    let values = vec![number(1), high, number(2), number(3)];
+    apply(&mut state, &Entries { times, deleted: None, keys: vec![keys, number(0)], values });
+    state
+}
+
+#[test]
+fn a_window_that_closes_gives_its_rows_a_batch_at_a_time() {
+    let mut state = large(|_| 0);
     close(&mut state, Some(10));
     let mut batches = Vec::new();
     while let Some(rows) = state.next(&|_| Ok(())).unwrap() {
@@ -33,23 +34,8 @@ fn a_window_that_closes_gives_its_rows_a_batch_at_a_time() {
 
 #[test]
 fn each_batch_of_a_window_has_its_own_bad_rows() {
-    const ROWS: usize = 200_000;
-    let aggregate = aggregate();
-    let mut state = state(&aggregate);
-    let keys: ArrayRef = Arc::new((0..ROWS).map(|i| Some(format!("{i:0100}"))).collect::<StringArray>());
-    let number = |i: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![i; ROWS])) };
     // In one group of each thousand, the sum is beyond its type.
-    let high: ArrayRef = Arc::new((0..ROWS).map(|i| Some(i64::from(i % 1_000 == 7))).collect::<Int64Array>());
-    let values = vec![number(1), high, number(2), number(3)];
-    apply(
-        &mut state,
-        &Entries {
-            times: Int64Array::from(vec![SIZE_US - 1; ROWS]),
-            deleted: None,
-            keys: vec![keys, number(0)],
-            values,
-        },
-    );
+    let mut state = large(|i| i64::from(i % 1_000 == 7));
     close(&mut state, Some(10));
     let (mut first, mut bad_in_all) = (0, 0);
     while let Some(rows) = state.next(&|_| Ok(())).unwrap() {

@@ -14,11 +14,11 @@ use weir_plan::aggregate::{self, Aggregate, AggregateColumn};
 use weir_plan::key_group::KeyRanges;
 use weir_plan::plan::Input;
 use weir_plan::types::{Column, DataType, EVENT_TIME};
-use weir_plan::window::{Tumbling, Window};
+use weir_plan::window::{Aligned, Sliding, Window};
 
-use super::*;
+use crate::build::over_windows;
 use crate::keyed::edge::{EdgeReport, EdgeSender};
-use crate::keyed::{KeyedOperator, KeyedStep as _, Marks};
+use crate::keyed::{KeyedOperator, KeyedStep, Marks};
 use crate::state::{Entries, Grouped, TableSchema};
 use crate::transform::rows::Rows;
 
@@ -49,8 +49,8 @@ pub(crate) fn aggregate() -> Arc<Aggregate> {
     )
 }
 
-pub(crate) fn step_of(aggregate: &Arc<Aggregate>) -> TumblingAggregate {
-    TumblingAggregate::new(Arc::clone(aggregate), Tumbling::new(SIZE_US))
+pub(crate) fn step_of(aggregate: &Arc<Aggregate>) -> Box<dyn KeyedStep> {
+    over_windows(aggregate)
 }
 
 fn batch(rows: &[Row]) -> RecordBatch {
@@ -85,7 +85,7 @@ pub(crate) fn sent(
     before_us: Option<i64>,
 ) -> EdgeReport {
     let step = step_of(aggregate);
-    let mut lane = EdgeSender::new(&step, 0, KeyRanges::of(1)).unwrap();
+    let mut lane = EdgeSender::new(&*step, 0, KeyRanges::of(1)).unwrap();
     for batch in batches {
         lane.take_in(&step.prepare(0, &batch, &[before_us]).unwrap()).unwrap();
     }
@@ -186,7 +186,7 @@ fn a_window_closes_exactly_when_the_watermark_reaches_its_end() {
     apply(&mut state, &partials(&aggregate, &rows).unwrap());
     assert!(closed(&mut state, 9).is_none());
     assert_eq!(windows_of(&closed(&mut state, 10).unwrap()), expected(&rows[..1]));
-    assert_eq!(state.open_windows(), Some([10].into()));
+    assert_eq!(state.open_windows(), Some([(10, 20)].into()));
 }
 
 #[test]
@@ -222,6 +222,36 @@ fn late_rows_are_those_that_the_windows_count_as_late_with_what_they_missed() {
     assert_eq!(found.column(6).as_primitive::<Int64Type>().values(), &[2, 2, 2, 2]);
 }
 
+/// A row at 4 that comes when the watermark is 6 has missed the tumbling window [0, 5). Of the sliding ones it has
+/// missed [-5, 5) and counts in [0, 10).
+#[test]
+fn a_row_that_missed_one_window_counts_in_the_one_that_is_still_open() {
+    let columns = [AggregateColumn { name: "n".into(), expr: "count(*)".into(), filter: None }];
+    let sliding = Window::Aligned(Aligned::Sliding(Sliding::new(10, 5, 0)));
+    let of = |window| Arc::new(aggregate::compile(Input::Source(0), &input_schema(), window, &[], &columns).unwrap());
+    let schema = weir_plan::outputs::late_schema(&input_schema()).unwrap();
+    let row = batch(&[Row { time_us: 4, key: None, value: None }]);
+    for (window, missed, late) in [(Window::tumbling(5), vec![(0, 5)], 1), (sliding, vec![(-5, 5)], 0)] {
+        let aggregate = of(window);
+        let sent = sent(&aggregate, [row.clone()], Some(6));
+        assert_eq!((sent.counts.rows_in, sent.counts.rows_late), (1, late), "{window:?}");
+        let found = step_of(&aggregate).late(0, &row, &[Some(6)], &schema).unwrap();
+        let times = |column: usize| found.column(column).as_primitive::<TimestampMicrosecondType>().values().to_vec();
+        assert_eq!(times(3).into_iter().zip(times(4)).collect::<Vec<_>>(), missed, "{window:?}");
+        let mut state = state(&aggregate);
+        for entries in sent.entries.into_iter().flatten() {
+            state.take_in(0, entries).unwrap();
+        }
+        state.close(&Marks { before_us: vec![Some(6)], after_us: vec![Some(100)] }).unwrap();
+        let mut windows = Vec::new();
+        while let Some(rows) = state.next(&|_| Ok(())).unwrap() {
+            let bound = |column: usize| rows.good[0].column(column).as_primitive::<TimestampMicrosecondType>().value(0);
+            windows.push((bound(0), bound(1)));
+        }
+        assert_eq!(windows, if late == 0 { vec![(0, 10)] } else { vec![] }, "{window:?}");
+    }
+}
+
 #[test]
 fn an_epoch_takes_effect_when_it_closes_and_its_change_is_given_once() {
     let aggregate = aggregate();
@@ -238,7 +268,7 @@ fn an_epoch_takes_effect_when_it_closes_and_its_change_is_given_once() {
     let change = state.tables().remove(0).take_change(Some(10)).unwrap().unwrap();
     assert_eq!(change.rows(), 2, "the window that stays open");
     assert!(state.tables().remove(0).take_change(Some(10)).unwrap().is_none());
-    assert_eq!((state.open_windows(), state.tables()[0].entries()), (Some([10].into()), 2));
+    assert_eq!((state.open_windows(), state.tables()[0].entries()), (Some([(10, 20)].into()), 2));
     let mut restored = super::tests::state(&aggregate);
     apply(&mut restored, &change.entries);
     assert_eq!(close_all(&mut restored), expected(&rows[1..]));

@@ -1,7 +1,6 @@
 //! A table of groups. It maps each key to the number of its group, and has one accumulator per aggregate call, indexed
 //! by that number.
 //!
-//! Keys are compared in arrow's row format, so that any number and mix of key columns costs one comparison of bytes.
 //! The accumulators are vectorised, and have partial states that merge.
 
 use std::collections::VecDeque;
@@ -9,12 +8,10 @@ use std::ops::Range;
 
 use arrow::array::{Array as _, ArrayRef};
 use arrow::datatypes::DataType;
-use arrow_row::{RowConverter, Rows, SortField};
 use datafusion_expr::EmitTo;
-use hashbrown::HashTable;
 use weir_plan::aggregate::{Accumulator, Call};
-use xxhash_rust::xxh3::xxh3_64;
 
+use super::keys::Keys;
 use crate::failure::{Failure, Result};
 use crate::keyed::Argument;
 
@@ -25,17 +22,22 @@ const VALUES_BYTES: usize = 128 << 20;
 /// Groups and their accumulators.
 pub struct GroupTable {
     keys: Keys,
-    accumulators: Vec<Box<dyn Accumulator>>,
-    /// Per accumulator: how many columns its partial state has.
-    state_columns: Vec<usize>,
+    accumulators: Accumulators,
     /// The group of each row of the current batch.
     group_of_row: Vec<usize>,
 }
 
-impl GroupTable {
+/// One accumulator per call, each with a state per group. Groups are numbered from 0.
+pub struct Accumulators {
+    accumulators: Vec<Box<dyn Accumulator>>,
+    /// Per accumulator: how many columns its partial state has.
+    state_columns: Vec<usize>,
+}
+
+impl Accumulators {
     /// # Errors
     /// `Bug`, if an accumulator can't be made. Validation has made one of each before.
-    pub fn new(key_types: &[DataType], calls: &[Call]) -> Result<Self> {
+    pub fn new(calls: &[Call]) -> Result<Self> {
         let accumulators = calls
             .iter()
             .map(|call| {
@@ -43,31 +45,58 @@ impl GroupTable {
                     .map_err(|e| Failure::bug(format!("an accumulator for {}: {e}", call.function.name())))
             })
             .collect::<Result<_>>()?;
-        let state_columns = calls.iter().map(|call| call.state_fields.len()).collect();
-        Ok(Self { keys: Keys::new(key_types)?, accumulators, state_columns, group_of_row: Vec::new() })
+        Ok(Self { accumulators, state_columns: calls.iter().map(|call| call.state_fields.len()).collect() })
+    }
+
+    /// Takes in rows, of which each belongs to a group. There are `total` groups by now.
+    pub fn update(&mut self, arguments: &[Argument], group_of_row: &[usize], total: usize) -> Result<()> {
+        for (accumulator, Argument { values, filter }) in self.accumulators.iter_mut().zip(arguments) {
+            accumulator.update_batch(values, group_of_row, filter.as_ref(), total).map_err(accumulate)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in partial states, as [`Self::states`] gives them.
+    pub fn merge(&mut self, states: &[ArrayRef], group_of_row: &[usize], total: usize) -> Result<()> {
+        let mut rest = states;
+        for (accumulator, columns) in self.accumulators.iter_mut().zip(&self.state_columns) {
+            let (state, behind) = rest.split_at(*columns);
+            rest = behind;
+            accumulator.merge_batch(state, group_of_row, total).map_err(accumulate)?;
+        }
+        Ok(())
+    }
+
+    /// The partial states of all groups, which this consumes.
+    pub fn states(mut self) -> Result<Vec<ArrayRef>> {
+        let states = self.accumulators.iter_mut().map(|a| a.state(EmitTo::All).map_err(accumulate));
+        Ok(states.collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    /// Heap memory held, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.accumulators.iter().map(|a| a.size()).sum()
+    }
+}
+
+impl GroupTable {
+    /// # Errors
+    /// See [`Accumulators::new`].
+    pub fn new(key_types: &[DataType], calls: &[Call]) -> Result<Self> {
+        let accumulators = Accumulators::new(calls)?;
+        Ok(Self { keys: Keys::new(key_types)?, accumulators, group_of_row: Vec::new() })
     }
 
     /// Takes in rows.
     pub fn update(&mut self, keys: &[ArrayRef], rows: usize, arguments: &[Argument]) -> Result<()> {
         self.keys.intern(keys, rows, &mut self.group_of_row)?;
-        let total = self.keys.len();
-        for (accumulator, Argument { values, filter }) in self.accumulators.iter_mut().zip(arguments) {
-            accumulator.update_batch(values, &self.group_of_row, filter.as_ref(), total).map_err(accumulate)?;
-        }
-        Ok(())
+        self.accumulators.update(arguments, &self.group_of_row, self.keys.len())
     }
 
     /// Takes in partial states, as [`Self::drain`] gives them.
     pub fn merge(&mut self, keys: &[ArrayRef], rows: usize, states: &[ArrayRef]) -> Result<()> {
         self.keys.intern(keys, rows, &mut self.group_of_row)?;
-        let total = self.keys.len();
-        let mut rest = states;
-        for (accumulator, columns) in self.accumulators.iter_mut().zip(&self.state_columns) {
-            let (state, behind) = rest.split_at(*columns);
-            rest = behind;
-            accumulator.merge_batch(state, &self.group_of_row, total).map_err(accumulate)?;
-        }
-        Ok(())
+        self.accumulators.merge(states, &self.group_of_row, self.keys.len())
     }
 
     /// The number of groups.
@@ -77,16 +106,12 @@ impl GroupTable {
 
     /// Heap memory held, in bytes.
     pub fn bytes(&self) -> usize {
-        self.keys.bytes()
-            + self.accumulators.iter().map(|a| a.size()).sum::<usize>()
-            + self.group_of_row.capacity() * size_of::<usize>()
+        self.keys.bytes() + self.accumulators.bytes() + self.group_of_row.capacity() * size_of::<usize>()
     }
 
     /// Returns the keys and the partial states, in the same order. This consumes the table.
-    pub fn drain(mut self) -> Result<(Vec<ArrayRef>, Vec<ArrayRef>)> {
-        let keys = self.keys.arrays(0..self.keys.len())?;
-        let states = self.accumulators.iter_mut().map(|a| a.state(EmitTo::All).map_err(accumulate));
-        Ok((keys, states.collect::<Result<Vec<_>>>()?.concat()))
+    pub fn drain(self) -> Result<(Vec<ArrayRef>, Vec<ArrayRef>)> {
+        Ok((self.keys.arrays(0..self.keys.len())?, self.accumulators.states()?))
     }
 
     /// Returns the groups with the final value of each call, to be taken a part at a time. This consumes the table.
@@ -96,18 +121,18 @@ impl GroupTable {
     }
 
     fn evaluate_in(self, calls: &[Call], values_bytes: usize) -> Evaluated {
-        let numbered = self.accumulators.iter().enumerate();
+        let groups = self.groups();
+        let Self { keys, accumulators: Accumulators { accumulators, .. }, .. } = self;
+        let numbered = accumulators.iter().enumerate();
         let beyond = numbered
             .flat_map(|(call, accumulator)| accumulator.beyond_type().into_iter().map(move |group| (group, call)));
         let mut beyond: Vec<(usize, usize)> = beyond.collect();
         beyond.sort_unstable();
         // Values of a fixed width are not copied if they are made all at once.
         let of_any_length = |call: &Call| call.function.field().data_type().primitive_width().is_none();
-        let bytes =
-            self.accumulators.iter().zip(calls).filter(|(_, call)| of_any_length(call)).map(|(a, _)| a.size()).max();
+        let bytes = accumulators.iter().zip(calls).filter(|(_, call)| of_any_length(call)).map(|(a, _)| a.size()).max();
         let parts = bytes.unwrap_or_default().div_ceil(values_bytes).max(1);
-        let groups_at_once = self.groups().div_ceil(parts).max(1);
-        let Self { keys, accumulators, .. } = self;
+        let groups_at_once = groups.div_ceil(parts).max(1);
         Evaluated {
             keys,
             accumulators,
@@ -196,104 +221,6 @@ impl Evaluated {
 
 fn accumulate(error: impl std::fmt::Display) -> Failure {
     Failure::bug(format!("an accumulator refused what validation had allowed: {error}"))
-}
-
-/// Distinct keys, numbered in the order of their first occurrence.
-enum Keys {
-    /// Without key columns, there is one group from the first row on.
-    Global {
-        seen: bool,
-    },
-    Rows(Box<RowKeys>),
-}
-
-struct RowKeys {
-    converter: RowConverter,
-    index: HashTable<(u64, u32)>,
-    distinct: Rows,
-    batch: Rows,
-}
-
-impl Keys {
-    fn new(types: &[DataType]) -> Result<Self> {
-        if types.is_empty() {
-            return Ok(Self::Global { seen: false });
-        }
-        let fields = types.iter().cloned().map(SortField::new).collect();
-        let converter = RowConverter::new(fields).map_err(|e| Failure::bug(format!("keys of types {types:?}: {e}")))?;
-        let (distinct, batch) = (converter.empty_rows(0, 0), converter.empty_rows(0, 0));
-        Ok(Self::Rows(Box::new(RowKeys { converter, index: HashTable::new(), distinct, batch })))
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Global { seen } => usize::from(*seen),
-            Self::Rows(k) => k.distinct.num_rows(),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Global { .. } => 0,
-            Self::Rows(k) => k.index.allocation_size() + k.distinct.size() + k.batch.size(),
-        }
-    }
-
-    /// Writes the number of each row's group into `groups`.
-    fn intern(&mut self, columns: &[ArrayRef], rows: usize, groups: &mut Vec<usize>) -> Result<()> {
-        groups.clear();
-        match self {
-            Self::Global { seen } => {
-                *seen |= rows > 0;
-                groups.resize(rows, 0);
-                Ok(())
-            }
-            Self::Rows(keys) => keys.intern(columns, groups),
-        }
-    }
-
-    /// Bytes of one key.
-    fn bytes_of(&self, group: usize) -> usize {
-        match self {
-            Self::Global { .. } => 0,
-            Self::Rows(k) => k.distinct.row(group).as_ref().len(),
-        }
-    }
-
-    fn arrays(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
-        match self {
-            Self::Global { .. } => Ok(Vec::new()),
-            Self::Rows(k) => {
-                let rows = groups.map(|group| k.distinct.row(group));
-                k.converter.convert_rows(rows).map_err(|e| Failure::bug(format!("keys back from rows: {e}")))
-            }
-        }
-    }
-}
-
-impl RowKeys {
-    fn intern(&mut self, columns: &[ArrayRef], groups: &mut Vec<usize>) -> Result<()> {
-        self.batch.clear();
-        self.converter.append(&mut self.batch, columns).map_err(|e| Failure::bug(format!("keys into rows: {e}")))?;
-        for row in self.batch.iter() {
-            let hash = xxh3_64(row.as_ref());
-            let distinct = &self.distinct;
-            let found = self.index.find(hash, |(h, i)| *h == hash && distinct.row(*i as usize) == row);
-            let group = match found {
-                Some((_, group)) => *group,
-                None => {
-                    let group = u32::try_from(self.distinct.num_rows()).map_err(|_| {
-                        Failure::config("a window has more than 4,294,967,295 groups; group by something coarser")
-                    })?;
-                    self.distinct.push(row);
-                    self.index.insert_unique(hash, (hash, group), |(h, _)| *h);
-                    group
-                }
-            };
-            groups.push(group as usize);
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! Rows that miss their window, as the output `Late` has them: the row, its window, and by how much the row came too
-//! late.
+//! Rows that miss a window, as the output `Late` has them: the row, the window, and by how much the row came too late.
 
 use std::sync::Arc;
 
@@ -8,32 +7,37 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use weir_plan::aggregate::Aggregate;
-use weir_plan::window::Tumbling;
+use weir_plan::window::Bounds;
 
-/// The rows of an aggregate's input that are late by this watermark. `schema` comes from
+/// The rows of an aggregate's input that have missed a window by this watermark: one for each window that was missed.
+/// `windows_of` gives the windows of a row, in the order in which they close; `schema` comes from
 /// [`weir_plan::outputs::late_schema`].
 ///
 /// # Errors
 /// A sentence, if the rows do not fit the schema.
-pub(super) fn late_rows(
+pub(in crate::keyed) fn late_rows<W: Iterator<Item = Bounds>>(
     aggregate: &Aggregate,
-    window: Tumbling,
     batch: &RecordBatch,
     watermark_us: i64,
     schema: &SchemaRef,
+    windows_of: impl Fn(usize) -> W,
 ) -> Result<RecordBatch, String> {
-    let times = batch.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
+    let of_rows = batch.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
+    let (mut rows, mut times, mut starts, mut ends) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     // A window that ends at or before the watermark contains no time at or after it.
-    let rows = (0u32..)
-        .zip(times)
-        .filter(|(_, time)| **time < watermark_us && window.is_late(window.start_of(**time), watermark_us));
-    let (rows, times): (Vec<u32>, Vec<i64>) = rows.map(|(row, time)| (row, *time)).unzip();
+    for (row, time) in (0u32..).zip(of_rows).filter(|(_, time)| **time < watermark_us) {
+        let missed = windows_of(row as usize).take_while(|window| window.end_us <= watermark_us);
+        for window in missed {
+            rows.push(row);
+            times.push(*time);
+            starts.push(window.start_us);
+            ends.push(window.end_us);
+        }
+    }
     if rows.is_empty() {
         return Ok(RecordBatch::new_empty(Arc::clone(schema)));
     }
     let late = take_record_batch(batch, &UInt32Array::from(rows)).map_err(|e| e.to_string())?;
-    let starts: Vec<i64> = times.iter().map(|time| window.start_of(*time)).collect();
-    let ends: Vec<i64> = starts.iter().map(|start| window.end_of(*start)).collect();
     let late_by_ms: Int64Array = ends.iter().map(|end| watermark_us.saturating_sub(*end) / 1000).collect();
     let watermarks = vec![watermark_us; times.len()];
     let time = |us: Vec<i64>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(us).with_timezone("UTC")) };
