@@ -32,7 +32,6 @@ const UNBUILT: &[(&str, &str)] = &[
     ("spec.sources[].eventTime.kafkaTimestamp", KAFKA_TIME),
     ("spec.sources[].eventTime.processingTime", KAFKA_TIME),
     ("spec.sources[].maxRecordsPerEpoch", "; leave it out: limits.recordsPerEpoch is for all sources together"),
-    ("spec.steps[].union", "; leave the step out: a source can read several topics"),
     ("spec.steps[].unnest", NO_STEP),
     ("spec.steps[].deduplicate", NO_STEP),
     ("spec.steps[].top", NO_STEP),

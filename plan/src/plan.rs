@@ -24,7 +24,7 @@ pub use source::{
     BadRecords, BadRecordsPolicy, EventTime, Format, JsonFormat, KafkaSource, OnLostOffsets, Source, StartFrom,
     TimestampNumbers, Tombstones,
 };
-pub use step::{Map, OperatorFingerprint, OtherOperator, Step, StepOp};
+pub use step::{Map, OperatorFingerprint, OtherOperator, Step, StepOp, Union};
 
 /// The least memory limit of a pipeline, in bytes: what the process needs before it reads a record, and some room to
 /// work.

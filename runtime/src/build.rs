@@ -20,6 +20,7 @@ use crate::keyed::windowed::WindowedAggregate;
 use crate::state::StepTable;
 use crate::transform::RowStep;
 use crate::transform::map::MapStep;
+use crate::transform::union::UnionStep;
 
 /// A plan that can be run: cut into stages, with its steps compiled.
 pub struct Graph {
@@ -63,11 +64,7 @@ impl Graph {
             hold_backs_us: hold_backs_us(compiled),
         };
         let flow = WatermarkFlow::new(plan.steps.iter().zip(&steps).map(of_step).collect());
-        let is_behind = |edge: &&Edge| stages.keyed_steps.contains(&edge.step);
-        let mut keyed_steps: Vec<_> =
-            stages.lane_edges.iter().filter(|edge| !is_behind(edge)).map(|edge| edge.step).collect();
-        keyed_steps.dedup();
-        keyed_steps.extend(stages.keyed_steps.iter().filter(|step| matches!(steps[**step], Compiled::Keyed(_))));
+        let keyed_steps = (0..steps.len()).filter(|step| matches!(steps[*step], Compiled::Keyed(_))).collect();
         Arc::new(Self { plan, stages, steps, flow, keyed_steps, tables: tables.into(), owners })
     }
 
@@ -104,10 +101,9 @@ impl Graph {
         &self.keyed_steps
     }
 
-    /// The edges to a keyed step that come from other keyed steps.
+    /// The edges to a keyed step by which rows of other keyed steps come.
     pub(crate) fn edges_from_keyed_steps(&self, step: usize) -> impl Iterator<Item = Edge> {
-        let edges = (0..self.plan.steps[step].inputs().len()).map(move |input| Edge { step, input });
-        edges.filter(|edge| !self.stages.lane_edges.contains(edge))
+        self.stages.keyed_edges.iter().filter(move |edge| edge.step == step).copied()
     }
 
     /// The sinks behind keyed steps that get this output of the step, as indices into the plan's sinks.
@@ -169,6 +165,7 @@ impl Graph {
 fn compiled(step: &Step) -> Compiled {
     match &step.op {
         StepOp::Map(map) => Compiled::Rows(Box::new(MapStep::new(map.clone(), Arc::clone(&step.schema)))),
+        StepOp::Union(union) => Compiled::Rows(Box::new(UnionStep::new(union.clone(), Arc::clone(&step.schema)))),
         StepOp::Aggregate(aggregate) => Compiled::Keyed(over_windows(aggregate)),
     }
 }

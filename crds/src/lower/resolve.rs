@@ -91,7 +91,11 @@ fn outputs_of(spec: &Spec, node: Input) -> Vec<Output> {
             None => Output::ALL.into_iter().filter(|output| output.late_input().is_some()).collect(),
         },
     };
-    [Output::Main].into_iter().chain(late).chain([Output::Rejected]).collect()
+    let rejects = match node {
+        Input::Source(_) => true,
+        Input::Step(i) => step::operation(&spec.steps[i]).is_none_or(|(_, operation)| operation.rejects_rows()),
+    };
+    [Output::Main].into_iter().chain(late).chain(rejects.then_some(Output::Rejected)).collect()
 }
 
 fn find_node(spec: &Spec, name: &str, path: &Path, out: &mut Findings) -> Option<Input> {

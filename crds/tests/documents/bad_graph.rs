@@ -25,6 +25,31 @@ fn wrong_names_and_edges() {
                 &[("from: cleaned", "from: silver")],
             ],
         ),
+        (
+            "the inputs of a union have the same columns",
+            &[
+                &[(
+                    "  sinks:",
+                    "  - {name: short, map: {from: rides, dropColumns: [ts]}}\n  - {name: b, union: {inputs: [rides, \
+                     short]}}\n  - {name: c, union: {inputs: [short, rides]}}\n  - {name: d, union: {inputs: [rides, \
+                     revenue]}}\n  sinks:",
+                )],
+                &[(
+                    "  sinks:",
+                    "  - {name: other, map: {from: rides, addColumns: [{name: price, expr: cast(price as string)}]}}\n  - \
+                     {name: b, union: {inputs: [rides, other, rides]}}\n  sinks:",
+                )],
+                &[(
+                    "  sinks:",
+                    "  - {name: b, union: {inputs: [rides]}}\n  - {name: c, union: {inputs: [rides, ridez]}}\n  sinks:",
+                )],
+                &[(
+                    "  sinks:",
+                    "  - {name: more, map: {from: rides}}\n  - {name: b, union: {inputs: [rides, more]}}\n  sinks:\n  \
+                         - {name: bad, from: b.Rejected, delta: {uri: s3://lake/bad}}",
+                )],
+            ],
+        ),
         ("what leads to no sink is refused", &[&[("from: revenue", "from: cleaned")]]),
         (
             "a step is exactly one thing",

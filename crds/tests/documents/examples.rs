@@ -1,5 +1,7 @@
 //! The examples are valid and do what they say.
 
+use std::collections::BTreeSet;
+
 use weir_crds::load;
 use weir_plan::plan::{OnLostOffsets, Plan, SinkKind, StartFrom, StepOp, Trigger};
 use weir_plan::stages::{self, Edge, LaneStage};
@@ -84,4 +86,21 @@ fn two_topics_are_two_jobs_whose_rows_meet_nowhere() {
     assert_eq!((&stages.keyed_steps, &stages.keyed_sinks), (&vec![], &vec![0]));
     let parts: Vec<_> = (0..2).map(|source| [0, 1].map(|step| stages.are_of_one_part(source, step))).collect();
     assert_eq!(parts, [[true, false], [false, true]]);
+}
+
+#[test]
+fn views_of_two_topics_meet_in_the_lanes_of_both() {
+    let plan = plan("web-and-mobile.yaml", None);
+    let stages = stages::cut(&plan);
+    let edges = vec![Edge { step: 3, input: 0 }];
+    let lane = |own: usize, rejected: usize| LaneStage {
+        steps: vec![own, 2],
+        edges: edges.clone(),
+        sinks: vec![1],
+        rejected_sinks: vec![rejected],
+    };
+    assert_eq!((&stages.lanes, &stages.lane_edges), (&vec![lane(0, 2), lane(1, 3)], &edges));
+    assert_eq!((&stages.keyed_edges, &stages.keyed_sinks), (&vec![], &vec![0]));
+    assert_eq!(stages.met, [BTreeSet::from([1]), BTreeSet::from([0])]);
+    assert_eq!(columns(&plan.sinks[0]), ["window_start", "window_end", "page", "views", "in_app", "with_user"]);
 }

@@ -25,7 +25,7 @@ impl StepOp {
     #[must_use]
     pub fn rejected_columns(&self) -> Option<SchemaRef> {
         match self {
-            Self::Map(_) => None,
+            Self::Map(_) | Self::Union(_) => None,
             Self::Aggregate(aggregate) => Some(aggregate.group_schema()),
         }
     }
@@ -33,7 +33,7 @@ impl StepOp {
     /// What the step's state depends on; `None` for a step without state.
     pub(crate) fn fingerprint(&self) -> Option<OperatorFingerprint> {
         match self {
-            Self::Map(_) => None,
+            Self::Map(_) | Self::Union(_) => None,
             Self::Aggregate(aggregate) => Some(OperatorFingerprint::Aggregate(AggregateFingerprint::of(aggregate))),
         }
     }
@@ -45,6 +45,7 @@ impl Step {
     pub fn inputs(&self) -> &[Input] {
         match &self.op {
             StepOp::Map(map) => slice::from_ref(&map.input),
+            StepOp::Union(union) => &union.inputs,
             StepOp::Aggregate(aggregate) => slice::from_ref(&aggregate.input),
         }
     }
@@ -53,7 +54,7 @@ impl Step {
     #[must_use]
     pub fn is_keyed(&self) -> bool {
         match &self.op {
-            StepOp::Map(_) => false,
+            StepOp::Map(_) | StepOp::Union(_) => false,
             StepOp::Aggregate(_) => true,
         }
     }
@@ -62,6 +63,7 @@ impl Step {
 #[derive(Debug, Clone)]
 pub enum StepOp {
     Map(Map),
+    Union(Union),
     Aggregate(Arc<Aggregate>),
 }
 
@@ -73,6 +75,14 @@ pub struct Map {
     /// One expression per output column, in the order of the step's schema. `_event_time` has none: it is passed
     /// through.
     pub columns: Vec<ScalarExpr>,
+}
+
+/// The rows of several inputs, which have columns of the same names and types.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Union {
+    pub inputs: Vec<Input>,
+    /// Per input: which of its columns is each column of the step's schema, `_event_time` included.
+    pub columns: Vec<Vec<usize>>,
 }
 
 /// What the state of a step depends on, by the kind of the step.

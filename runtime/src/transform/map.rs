@@ -9,7 +9,7 @@ use weir_plan::plan::Map;
 use weir_plan::quote::quoted;
 use weir_plan::types::has_event_time;
 
-use super::{RowStep, batch};
+use super::{Applied, RowStep, batch};
 
 pub struct MapStep {
     map: Map,
@@ -25,7 +25,7 @@ impl MapStep {
 }
 
 impl RowStep for MapStep {
-    fn apply(&self, rows: &RecordBatch) -> Result<RecordBatch, String> {
+    fn apply(&self, _: usize, rows: &RecordBatch) -> Result<Applied, String> {
         let (map, schema) = (&self.map, &self.schema);
         let filtered;
         let input = match &map.filter {
@@ -44,6 +44,7 @@ impl RowStep for MapStep {
         if has_event_time(schema) {
             columns.push(Arc::clone(input.column(input.num_columns() - 1)));
         }
-        batch(schema, columns, input.num_rows())
+        let filtered = (rows.num_rows() - input.num_rows()) as u64;
+        Ok(Applied { rows: batch(schema, columns, input.num_rows())?, filtered })
     }
 }

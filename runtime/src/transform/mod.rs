@@ -3,6 +3,7 @@
 
 pub(crate) mod map;
 pub mod rows;
+pub(crate) mod union;
 
 use std::sync::Arc;
 
@@ -11,12 +12,20 @@ use arrow::datatypes::SchemaRef;
 
 /// A compiled step without keys: rows in, rows out.
 pub trait RowStep: Send + Sync {
-    /// Turns rows of the input into rows under the step's schema. It changes nothing: if it fails, the rows at fault
-    /// are found by halving the batch.
+    /// Turns rows of an input into rows under the step's schema. Inputs are numbered in the order of the plan's
+    /// [`Step::inputs`](weir_plan::plan::Step::inputs). It changes nothing: if it fails, the rows at fault are found by
+    /// halving the batch.
     ///
     /// # Errors
     /// A sentence that names the column, if an expression fails on some row.
-    fn apply(&self, rows: &RecordBatch) -> Result<RecordBatch, String>;
+    fn apply(&self, input: usize, rows: &RecordBatch) -> Result<Applied, String>;
+}
+
+/// What a step without keys makes of rows.
+pub struct Applied {
+    pub rows: RecordBatch,
+    /// Rows of the input that a map's `where` left out.
+    pub filtered: u64,
 }
 
 /// Rows of this schema; without columns there is only their number.

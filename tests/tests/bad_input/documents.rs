@@ -119,8 +119,8 @@ fn a_sink_from_nowhere() {
 #[test]
 fn a_feature_that_is_not_built_yet() {
     refused(
-        |s| s["steps"][1] = json!({"name": "revenue", "union": {"from": ["cleaned", "cleaned"]}}),
-        &["spec.steps[1].union", "not supported yet"],
+        |s| s["steps"][1] = json!({"name": "revenue", "pattern": {"from": "cleaned"}}),
+        &["spec.steps[1].pattern", "not supported yet"],
     );
 }
 

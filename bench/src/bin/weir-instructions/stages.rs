@@ -88,7 +88,7 @@ pub fn emit(operator: &mut dyn KeyedOperator, then: &MapOfResults<'_>) -> Result
     operator.close(&Marks { before_us: vec![None], after_us: vec![Some(i64::MAX)] }).map_err(said)?;
     while let Some(rows) = operator.next(&|_| Ok(())).map_err(said)? {
         for rows in &rows.good {
-            let rows = then.map.apply(rows)?;
+            let rows = then.map.apply(0, rows)?.rows;
             written += std::hint::black_box(for_sink(then.sink_schema, &rows)?).num_rows() as u64;
         }
     }

@@ -35,7 +35,7 @@ pub struct Step {
     pub map: Option<Map>,
     /// Computes one row per window and group.
     pub aggregate: Option<Aggregate>,
-    /// Not supported yet. The rows of several inputs.
+    /// The rows of several inputs.
     pub union: Option<Union>,
     /// Not supported yet. One row per element of a list.
     pub unnest: Option<Unnest>,

@@ -43,7 +43,7 @@ pub struct Map {
 pub(crate) const COLUMNS_ARE_ALL: &str =
     "columns are all that go on: write either columns, or addColumns and dropColumns, which change the input's";
 
-/// The rows of several inputs. Their columns match by name and type.
+/// The rows of several inputs, whose columns match by name and type. The order of the columns is the first one's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Union {

@@ -17,8 +17,8 @@ use crate::lower::name;
 use crate::lower::source::COLUMNS_MAX;
 
 impl Operation for Aggregate {
-    fn inputs(&self) -> Vec<(&'static str, &str)> {
-        vec![("from", &self.from)]
+    fn inputs(&self, at: &Path) -> Vec<(Path, &str)> {
+        vec![(at.field("from"), &self.from)]
     }
 
     fn expressions(&self, at: &Path) -> Vec<(Path, &str)> {

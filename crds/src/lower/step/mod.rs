@@ -3,6 +3,7 @@
 
 mod aggregate;
 mod map;
+mod union;
 mod window;
 
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
@@ -75,14 +76,20 @@ impl Steps {
 
 /// A kind of step, as lowering uses it.
 pub(in crate::lower) trait Operation {
-    /// The fields that name the step's inputs, each with the name, in the document's order.
-    fn inputs(&self) -> Vec<(&'static str, &str)>;
+    /// What the step reads, in the document's order, each with the path that names it; `at` is the path of the step's
+    /// block.
+    fn inputs(&self, at: &Path) -> Vec<(Path, &str)>;
 
     /// The step's expressions, each with its path; `at` is the path of the step's block.
     fn expressions(&self, at: &Path) -> Vec<(Path, &str)>;
 
     /// Whether the step's rows come from keyed state, so that a row no longer belongs to one record.
     fn is_keyed(&self) -> bool;
+
+    /// Whether a row may be one that the step can't compute.
+    fn rejects_rows(&self) -> bool {
+        true
+    }
 
     /// The outputs for late rows, in the order of the inputs; none if no row can be late for the step.
     fn late_outputs(&self) -> &'static [LateOutput];
@@ -100,18 +107,19 @@ pub(in crate::lower) struct LateOutput {
 
 /// The step's operation and the name of its field. This is the one list of the kinds that are built.
 pub(in crate::lower) fn operation(step: &Step) -> Option<(&'static str, &dyn Operation)> {
-    match (&step.map, &step.aggregate) {
-        (Some(map), None) => Some(("map", map)),
-        (None, Some(aggregate)) => Some(("aggregate", aggregate)),
-        _ => None,
-    }
+    let kinds: [(&str, Option<&dyn Operation>); 3] = [
+        ("map", step.map.as_ref().map(|step| step as _)),
+        ("union", step.union.as_ref().map(|step| step as _)),
+        ("aggregate", step.aggregate.as_ref().map(|step| step as _)),
+    ];
+    let mut there = kinds.into_iter().filter_map(|(name, operation)| Some((name, operation?)));
+    there.next().filter(|_| there.next().is_none())
 }
 
 /// What a step reads and the path of the field that says so, if the step's kind is built.
 pub(super) fn inputs<'s>(step: &'s Step, at: &Path) -> Vec<(Path, &'s str)> {
     let Some((kind, operation)) = operation(step) else { return Vec::new() };
-    let at = at.field(kind);
-    operation.inputs().into_iter().map(|(field, from)| (at.field(field), from)).collect()
+    operation.inputs(&at.field(kind))
 }
 
 /// Refuses a step that does not have exactly one operation.

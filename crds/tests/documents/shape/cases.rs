@@ -557,7 +557,12 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         Changes,
     ),
     ("spec.steps[].badRecords", "spec: {steps: [{name: cleaned, badRecords: {policy: Drop}}]}", Refused),
-    ("spec.steps[].union", "spec: {steps: [{name: cleaned, union: {inputs: [rides, rides]}}]}", Refused),
+    (
+        "spec.steps[].union.inputs[]",
+        "spec: {steps: [{name: more, map: {from: cleaned}}, {name: both, union: {inputs: [cleaned, more]}}, {name: \
+         revenue, aggregate: {from: both}}]}",
+        Changes,
+    ),
     ("spec.steps[].unnest", "spec: {steps: [{name: cleaned, unnest: {from: rides, expr: city, as: c}}]}", Refused),
     (
         "spec.steps[].deduplicate",

@@ -91,13 +91,15 @@ pub enum HeldBy {
     Discovery,
 }
 
-/// What closes windows that no record would close.
+/// What moves a watermark further than the source's records do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MovedBy {
     /// All partitions were quiet for a long time.
     Clock,
     /// The run is over.
     EndOfRun,
+    /// Nothing comes from the source, and the sources whose rows meet its rows are further.
+    OtherSources,
 }
 
 /// Counts of one epoch; read = decoded + tombstones + dropped + rejected.

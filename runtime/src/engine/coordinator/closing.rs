@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 use weir_plan::stages::Edge;
 
-use super::last_windows;
-use crate::checkpoint::manifest::SourceProgress;
+use super::{idle_sources, last_windows};
+use crate::checkpoint::manifest::{MovedBy, SourceProgress};
 use crate::clock::steady;
 use crate::engine::start::Running;
 use crate::failure::Result;
@@ -52,8 +52,9 @@ impl Running {
         let taken_in = try_join_all(taken_in).await?;
         self.workers.open(self.writer.newest().epoch.next(), &self.watermarks_us());
         let mut further = Vec::with_capacity(self.sources.len());
-        for (i, source) in self.sources.iter().enumerate() {
-            further.push(last_windows::by_clock(&mut self.workers, i, clock_us, source.reading.quiet_for()).await?);
+        let quiet_for: Vec<_> = self.sources.iter().map(|source| source.reading.quiet_for()).collect();
+        for i in 0..quiet_for.len() {
+            further.push(last_windows::by_clock(&mut self.workers, i, clock_us, &quiet_for).await?);
         }
         self.workers.take_in(edges);
         if ends_the_run {
@@ -69,6 +70,14 @@ impl Running {
                 self.observer.bad_records(closed.bad, &first);
             }
             sources.push(closed.progress);
+        }
+        let idle: Vec<_> = self.sources.iter().map(|source| source.reading.is_idle()).collect();
+        let after_us: Vec<_> = sources.iter().map(|source| source.watermark_after_us).collect();
+        let raised = idle_sources::raised(&self.graph.stages.met, &idle, &after_us);
+        for ((source, closed), to_us) in self.sources.iter_mut().zip(&mut sources).zip(raised) {
+            if let Some(to_us) = to_us {
+                source.raise(closed, at, to_us, MovedBy::OtherSources).await?;
+            }
         }
         Ok(Closed { clock_us, at, sources, read_took: at - opened, busy })
     }

@@ -12,16 +12,21 @@ use crate::checkpoint::manifest::MovedBy;
 use crate::engine::worker::Workers;
 use crate::failure::Result;
 
-/// Where the clock moves the watermark of a source, once all its partitions have been at their ends without a record
-/// for long enough. `quiet_for` says how long that is; `None` if not all partitions are at their ends. `workers` have
-/// not taken in the epoch's own rows yet, so windows that these rows open wait for a later epoch.
+/// Where the clock moves the watermark of a source, once all partitions of all sources whose rows may meet its rows
+/// have been at their ends without a record for long enough. `quiet_for` says how long that is for each source; `None`
+/// if not all of its partitions are at their ends. `workers` have not taken in the epoch's own rows yet, so windows that
+/// these rows open wait for a later epoch.
 pub async fn by_clock(
     workers: &mut Workers,
     source: usize,
     clock_us: i64,
-    quiet_for: Option<Duration>,
+    quiet_for: &[Option<Duration>],
 ) -> Result<Option<(i64, MovedBy)>> {
-    let Some(limit_us) = limit_by_clock_us(workers.plan(), source, clock_us, quiet_for) else { return Ok(None) };
+    let plan = workers.plan();
+    let limits = quiet_for.iter().enumerate().filter(|(other, _)| workers.are_of_one_part(source, *other));
+    let limits = limits.map(|(other, quiet_for)| limit_by_clock_us(plan, other, clock_us, *quiet_for));
+    // `None` is less than `Some`, so a source that is not quiet, or does not ask for this, holds the others.
+    let Some(limit_us) = limits.min().flatten() else { return Ok(None) };
     Ok(workers.leaves_by(source, limit_us).await?.map(|at_us| (at_us, MovedBy::Clock)))
 }
 

@@ -3,6 +3,7 @@
 
 mod closing;
 mod driver;
+mod idle_sources;
 mod last_windows;
 mod summary;
 

@@ -18,7 +18,7 @@ use weir_plan::panics;
 pub use self::lane::{Assignment, AwaitedSchema, BadRecords, LaneParts, LaneReport, Metadata, PartitionReport};
 use self::lane::{Command, Lane, LaneMessage, Reports};
 pub use self::open_epoch::OpenEpoch;
-pub use self::skew::Skew;
+pub use self::skew::{Skew, SkewOfSource};
 use crate::failure::{Failure, Result};
 
 /// How long a lane may take to close an epoch. A lane answers within a poll and a batch. It takes longer only while an

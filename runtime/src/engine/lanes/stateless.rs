@@ -7,7 +7,7 @@ mod tests;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
-use arrow::compute::max;
+use arrow::compute::{concat_batches, max};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use weir_plan::Plan;
 use weir_plan::plan::{EventTime, Input};
@@ -101,11 +101,19 @@ impl Stateless {
         let mut filtered = 0;
         let mut batches = Batches { source: self.source, rows, of_steps: vec![None; plan.steps.len()] };
         for &i in &stage.steps {
-            // A step without keys has one input.
-            let (Some(step), Some(input)) = (self.graph.row_step(i), batches.for_step(plan, i, 0)) else { continue };
-            let output = step.apply(input).map_err(|e| format!("step {}, {e}", quoted(&plan.steps[i].name)))?;
-            filtered += (input.num_rows() - output.num_rows()) as u64;
-            batches.of_steps[i] = Some(output);
+            let Some(step) = self.graph.row_step(i) else { continue };
+            let mut of_inputs = Vec::new();
+            for input in 0..plan.steps[i].inputs().len() {
+                let Some(rows) = batches.for_step(plan, i, input) else { continue };
+                let applied = step.apply(input, rows);
+                let applied = applied.map_err(|e| format!("step {}, {e}", quoted(&plan.steps[i].name)))?;
+                filtered += applied.filtered;
+                of_inputs.push(applied.rows);
+            }
+            batches.of_steps[i] = match &of_inputs[..] {
+                [] | [_] => of_inputs.pop(),
+                several => Some(concat_batches(&plan.steps[i].schema, several).map_err(|e| e.to_string())?),
+            };
         }
         let mut prepared = Vec::with_capacity(stage.edges.len());
         for (edge, before_us) in stage.edges.iter().zip(times.before_us) {

@@ -239,6 +239,23 @@ impl SourceRun {
         }
         Ok(ClosedSource { progress, bad, first_bad: read.first_bad })
     }
+
+    /// Moves the watermark of an epoch that was just closed further than the source's own records do, unless there may
+    /// be partitions that are not read yet. It never goes back.
+    ///
+    /// # Errors
+    /// A bug, if asking the brokers panics.
+    pub async fn raise(&mut self, closed: &mut SourceProgress, at: Instant, to_us: i64, by: MovedBy) -> Result<()> {
+        if closed.watermark_after_us >= Some(to_us) || closed.held_by.is_some() {
+            return Ok(());
+        }
+        if self.discovery.is_complete(at, || self.reading.ids().cloned().collect()).await? {
+            self.reading.raise(closed, to_us, by);
+        } else {
+            closed.held_by = Some(HeldBy::Discovery);
+        }
+        Ok(())
+    }
 }
 
 impl Read {

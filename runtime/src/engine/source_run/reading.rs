@@ -148,6 +148,12 @@ impl Reading {
         self.quiet_for
     }
 
+    /// Whether nothing comes from any partition, so that the source holds nothing up.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.partitions.iter().all(|p| p.idle)
+    }
+
     /// Moves the watermark of the epoch that was just closed further than its records do.
     pub fn raise(&mut self, closed: &mut SourceProgress, to_us: i64, by: MovedBy) {
         if closed.watermark_after_us < Some(to_us) {

@@ -2,7 +2,7 @@
 //! two assignments: the lanes have handed over all that they took in, and their successors continue at exactly those
 //! offsets. Workers are built once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::task::block_in_place;
@@ -14,7 +14,7 @@ use crate::build::Graph;
 use crate::decode;
 use crate::decode::schemas::Schemas;
 use crate::engine::lanes::stateless::Stateless;
-use crate::engine::lanes::{BadRecords, LaneParts, Lanes, Metadata, OpenEpoch, Skew};
+use crate::engine::lanes::{BadRecords, LaneParts, Lanes, Metadata, OpenEpoch, Skew, SkewOfSource};
 use crate::engine::sinks::outputs::SinkOutputs;
 use crate::engine::sinks::task::{self, SinkInput};
 use crate::engine::source_run::SourceRun;
@@ -62,13 +62,12 @@ impl Assembly {
         let inputs_of =
             |sinks: &[usize]| sinks.iter().filter_map(|sink| sink_inputs.get(sink).cloned()).collect::<Vec<_>>();
         let (epoch, ranges) = (Arc::new(epoch), KeyRanges::of(self.workers));
+        let skews = self.skews(sources);
         let mut lanes = Vec::with_capacity(lane_count);
         for (index, ((source, run), lane_count)) in self.plan.sources.iter().zip(sources).zip(lane_counts).enumerate() {
             let stage = &self.graph.stages.lanes[index];
             let fitness: Vec<_> = stage.sinks.iter().map(|i| sink::fitness(&self.plan.sinks[*i])).collect();
             let reading = &run.reading;
-            let max_skew_us = source.event_time.as_ref().and_then(|e| e.max_skew_us);
-            let skew = max_skew_us.map(|max_us| Arc::new(Skew::new(max_us, reading.times_us())));
             for input in block_in_place(|| run.input().assign(&reading.positions(), lane_count))? {
                 lanes.push(LaneParts {
                     source: index,
@@ -86,12 +85,34 @@ impl Assembly {
                     max_future_us: source.event_time.as_ref().map(|e| e.max_future_us),
                     on_lost_offsets: source.kafka.on_lost_offsets,
                     run_ends: reading.run_ends(),
-                    skew: skew.clone(),
+                    skew: skews[index].clone(),
                     epoch: Arc::clone(&epoch),
                 });
             }
         }
         Ok((Lanes::start(lanes, epoch)?, lane_sinks))
+    }
+
+    /// What bounds the skew of each source. The sources of one part of the graph are compared with each other, if one
+    /// of them asks for it.
+    fn skews(&self, sources: &[SourceRun]) -> Vec<Option<SkewOfSource>> {
+        let mut skews = vec![None; sources.len()];
+        let parts: BTreeSet<_> = (0..sources.len()).map(|source| self.graph.stages.part_of(source)).collect();
+        for part in parts {
+            let of_part = |source: &usize| self.graph.stages.part_of(*source) == part;
+            let members: Vec<_> = (0..sources.len()).filter(of_part).collect();
+            let max_us = |source: usize| self.plan.sources[source].event_time.as_ref().and_then(|e| e.max_skew_us);
+            if members.iter().all(|source| max_us(*source).is_none()) {
+                continue;
+            }
+            let times_us = members.iter().flat_map(|source| sources[*source].reading.times_us());
+            let (all, mut first) = (Arc::new(Skew::new(times_us)), 0);
+            for source in members {
+                skews[source] = Some(SkewOfSource::new(Arc::clone(&all), first, max_us(source)));
+                first += sources[source].reading.ids().len();
+            }
+        }
+        skews
     }
 
     /// Builds workers over restored state, and the sinks that they write to.

@@ -15,6 +15,12 @@ impl Workers {
         &self.graph.plan
     }
 
+    /// Whether rows of two sources may meet.
+    #[must_use]
+    pub fn are_of_one_part(&self, a: usize, b: usize) -> bool {
+        self.graph.stages.part_of(a) == self.graph.stages.part_of(b)
+    }
+
     /// When the last entry leaves, of those in the source's part of the graph that are held or were taken in and that
     /// leave by `limit_us`.
     pub async fn leaves_by(&mut self, source: usize, limit_us: i64) -> Result<Option<i64>> {

@@ -112,7 +112,7 @@ impl<'w> StepRows<'w> {
             let inputs = graph.plan.steps[step].inputs().iter().enumerate();
             for (input, _) in inputs.filter(|(_, input)| **input == Input::Step(from)) {
                 if let Some(compiled) = graph.row_step(step) {
-                    let computed = self.compute(step, compiled, rows)?;
+                    let computed = self.compute(step, input, compiled, rows)?;
                     for computed in self.settle(step, computed)? {
                         self.hand_on(step, &computed)?;
                     }
@@ -126,14 +126,14 @@ impl<'w> StepRows<'w> {
     }
 
     /// Computes a step without keys. A row that fails is bad, with the columns that came in.
-    fn compute(&self, step: usize, compiled: &dyn RowStep, input: &RecordBatch) -> Result<Rows> {
-        let (good, bad) = by_halves(input, &|input| {
-            let computed = compiled.apply(input)?;
+    fn compute(&self, step: usize, input: usize, compiled: &dyn RowStep, rows: &RecordBatch) -> Result<Rows> {
+        let (good, bad) = by_halves(rows, &|rows| {
+            let computed = compiled.apply(input, rows)?.rows;
             self.stage.check(step, &computed).map(|()| computed)
         });
-        let mut rows = Rows { good: coalesced(&self.graph.plan.steps[step].schema, good)?, bad: Vec::new() };
-        rows.add_bad(input, bad)?;
-        Ok(rows)
+        let mut computed = Rows { good: coalesced(&self.graph.plan.steps[step].schema, good)?, bad: Vec::new() };
+        computed.add_bad(rows, bad)?;
+        Ok(computed)
     }
 
     /// Takes rows into a keyed step that is behind others. Late rows leave through the step's output `Late`. A row that

@@ -27,7 +27,7 @@ use weir_plan::plan::OnLostOffsets;
 
 use super::lost;
 use super::open_epoch::OpenEpoch;
-use super::skew::Skew;
+use super::skew::SkewOfSource;
 use super::stateless::{Stateless, Why};
 use crate::checkpoint::manifest::OffsetRange;
 use crate::decode::Decoder;
@@ -83,8 +83,8 @@ pub struct LaneParts {
     /// Whether the run has an end. Each partition then has a bound.
     pub run_ends: bool,
     pub assignments: Vec<Assignment>,
-    /// How far all partitions of the source have come, if skew is bounded.
-    pub skew: Option<Arc<Skew>>,
+    /// How far all partitions have come with which the source's are compared, if skew is bounded.
+    pub skew: Option<SkewOfSource>,
     pub epoch: Arc<OpenEpoch>,
 }
 

@@ -8,7 +8,7 @@ use weir_plan::ids::TopicPartition;
 use super::messages::{AwaitedSchema, PartitionReport};
 use crate::checkpoint::manifest::OffsetRange;
 use crate::decode::schemas::{Question, SchemaId};
-use crate::engine::lanes::{Skew, lost};
+use crate::engine::lanes::{SkewOfSource, lost};
 use crate::failure::Result;
 use crate::source::kafka::Timestamp;
 
@@ -149,7 +149,7 @@ impl Partition {
     }
 
     /// Tells the lanes how far this partition has come.
-    pub fn tell(&self, skew: &Skew) {
+    pub fn tell(&self, skew: &SkewOfSource) {
         if let Some(time_us) = self.max_event_time_us {
             skew.read(self.index, time_us);
         }

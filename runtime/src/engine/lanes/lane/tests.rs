@@ -211,7 +211,8 @@ impl World {
             on_lost_offsets: OnLostOffsets::Fail,
             run_ends: bounds.is_some(),
             assignments: vec![assignment(0), assignment(1)],
-            skew: max_skew_us.map(|max_us| Arc::new(Skew::new(max_us, [None, None].into_iter()))),
+            skew: max_skew_us
+                .map(|max_us| SkewOfSource::new(Arc::new(Skew::new([None, None].into_iter())), 0, Some(max_us))),
             epoch: Arc::clone(&epoch),
         };
         let (commands, of_lane) = sync_channel(2);
