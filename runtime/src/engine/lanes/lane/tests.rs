@@ -208,6 +208,7 @@ impl World {
             skips_tombstones: false,
             keeps_records: true,
             max_future_us: None,
+            is_timed_by_kafka: false,
             on_lost_offsets: OnLostOffsets::Fail,
             run_ends: bounds.is_some(),
             assignments: vec![assignment(0), assignment(1)],
