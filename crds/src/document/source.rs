@@ -193,8 +193,8 @@ pub struct EventTime {
     pub kafka_timestamp: Option<Empty>,
     /// Not supported yet. The clock when the record is read: {}
     pub processing_time: Option<Empty>,
-    /// How long to wait for late rows, as a duration: 10m. It delays results by as much, so it is required with expr. By
-    /// default 0s with kafkaTimestamp.
+    /// How long to wait for late rows, as a duration: 10m. It delays results by as much, so it is required with expr.
+    /// By default 0s with kafkaTimestamp.
     #[schemars(extend("x-kubernetes-validations" = [between("0s", "99999h")]))]
     pub watermark_delay: Option<Duration>,
     /// How far ahead of the clock a row may be before it is bad, as a duration. By default 1h.

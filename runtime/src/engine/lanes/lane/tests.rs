@@ -31,6 +31,7 @@ use crate::Remedy;
 use crate::build::Graph;
 use crate::decode::schemas::{Registry, SchemaId};
 use crate::decode::{RecordError, Undecoded};
+use crate::engine::lanes::Skew;
 use crate::engine::sinks::kept::Kept;
 use crate::engine::sinks::task::{self, SinkOutput};
 use crate::memory::Memory;
