@@ -269,7 +269,10 @@ impl Running {
         if let Some(first) = &keyed.bad.first {
             self.observer.bad_rows(&keyed.bad.counts, first);
         }
-        parts.append(&mut self.keyed_sinks.parts().await?);
+        // A sink may have rows of both: lanes and workers write the inputs of a union.
+        for (sink, of_workers) in self.keyed_sinks.parts().await? {
+            parts.entry(sink).or_default().extend(of_workers);
+        }
         crate::failpoint::reach("data.upload.after");
         let epoch = self.writer.newest().epoch.next();
         let name = self.state_store.name(epoch, 0, 0);
