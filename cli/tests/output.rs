@@ -66,13 +66,14 @@ fn a_document_may_come_by_standard_input() {
 }
 
 /// Each example, with what is laid over it.
-const EXAMPLES: [&[&str]; 6] = [
+const EXAMPLES: [&[&str]; 7] = [
     &["examples/rides.yaml"],
     &["examples/rides.yaml", "--override", "examples/rides-local.yaml"],
     &["examples/medallion.yaml"],
     &["examples/nothing-lost.yaml"],
     &["examples/two-topics.yaml"],
     &["examples/web-and-mobile.yaml"],
+    &["examples/messages-per-minute.yaml"],
 ];
 
 #[test]

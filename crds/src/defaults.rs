@@ -17,6 +17,8 @@ pub(crate) const BYTES_PER_EPOCH: &str = "512Mi";
 pub(crate) const TIME_ZONE: &str = "UTC";
 /// Long enough that a producer which pauses between two batches does not count as idle.
 pub(crate) const IDLE_AFTER: &str = "1m";
+/// With the timestamps of Kafka; an expression needs a delay of its own.
+pub(crate) const WATERMARK_DELAY: &str = "0s";
 /// More than clocks differ by, and less than a time zone mistaken for another one shifts a time.
 pub(crate) const MAX_FUTURE: &str = "1h";
 pub(crate) const REPLICAS: i64 = 1;

@@ -29,7 +29,6 @@ const UNBUILT: &[(&str, &str)] = &[
     ("spec.sources[].format.protobuf", JSON),
     ("spec.sources[].keyFormat", OUT),
     ("spec.sources[].key", OUT),
-    ("spec.sources[].eventTime.kafkaTimestamp", KAFKA_TIME),
     ("spec.sources[].eventTime.processingTime", KAFKA_TIME),
     ("spec.sources[].maxRecordsPerEpoch", "; leave it out: limits.recordsPerEpoch is for all sources together"),
     ("spec.steps[].unnest", NO_STEP),

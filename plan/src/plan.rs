@@ -21,7 +21,7 @@ pub use connection::{KafkaConnection, Oauth, PasswordMechanism, Sasl, SecretKey,
 pub use http::Http;
 pub use sink::{DeltaSink, Maintenance, Sink, SinkKind};
 pub use source::{
-    BadRecords, BadRecordsPolicy, EventTime, Format, JsonFormat, KafkaSource, OnLostOffsets, Source, StartFrom,
+    BadRecords, BadRecordsPolicy, Clock, EventTime, Format, JsonFormat, KafkaSource, OnLostOffsets, Source, StartFrom,
     TimestampNumbers, Tombstones,
 };
 pub use step::{Map, OperatorFingerprint, OtherOperator, Step, StepOp, Union};

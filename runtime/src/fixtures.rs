@@ -7,9 +7,9 @@ use weir_plan::Plan;
 use weir_plan::expr::ScalarExpr;
 use weir_plan::outputs::Output;
 use weir_plan::plan::{
-    BadRecords, BadRecordsPolicy, Checkpoint, DeltaSink, EventTime, Format, Http, Input, JsonFormat, KafkaConnection,
-    KafkaSource, Limits, Maintenance, OnEnd, OnLostOffsets, Sink, SinkKind, Source, StartFrom, Step, TimestampNumbers,
-    Tombstones, Trigger,
+    BadRecords, BadRecordsPolicy, Checkpoint, Clock, DeltaSink, EventTime, Format, Http, Input, JsonFormat,
+    KafkaConnection, KafkaSource, Limits, Maintenance, OnEnd, OnLostOffsets, Sink, SinkKind, Source, StartFrom, Step,
+    TimestampNumbers, Tombstones, Trigger,
 };
 use weir_plan::topics::Topics;
 
@@ -53,7 +53,7 @@ pub fn source(name: &str, event_time: Option<EventTime>, schema: SchemaRef) -> S
 /// An event time from an expression, with no watermark delay and no other options.
 pub fn event_time(expr: ScalarExpr) -> EventTime {
     EventTime {
-        expr,
+        clock: Clock::Expr(expr),
         watermark_delay_us: 0,
         idle_after_us: 0,
         max_future_us: 0,

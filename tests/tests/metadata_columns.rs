@@ -15,13 +15,18 @@ use weir_tests::{or_skip, table};
 const FIELDS: [&str; 8] = ["Key", "Value", "Topic", "Partition", "Offset", "Timestamp", "TimestampType", "Headers"];
 
 /// The rig's pipeline with all metadata columns, each named like its field, with these steps and this input of its
-/// table.
+/// table. The event time is the timestamp among them.
 fn start(rig: &Rig, trigger: &Json, steps: Json, from: &str) -> Start {
+    let event_time = json!({"expr": "Timestamp", "watermarkDelay": "0s", "maxFuture": "99999h"});
+    start_timed(rig, trigger, &event_time, steps, from)
+}
+
+fn start_timed(rig: &Rig, trigger: &Json, event_time: &Json, steps: Json, from: &str) -> Start {
     let mut document = rig.pipeline.document(&rig.site);
     let source = &mut document["spec"]["sources"][0];
     source["kafka"]["metadataColumns"] = FIELDS.iter().map(|field| json!({"name": field, "field": field})).collect();
     source["columns"] = json!([{"name": "n", "type": "bigint", "required": true}]);
-    source["eventTime"] = json!({"expr": "Timestamp", "watermarkDelay": "0s", "maxFuture": "99999h"});
+    source["eventTime"] = event_time.clone();
     document["spec"]["trigger"] = trigger.clone();
     document["spec"]["steps"] = steps;
     document["spec"]["sinks"] =
@@ -100,7 +105,8 @@ fn the_brokers_own_time_makes_windows_and_a_partition_a_group() {
         "from": "input", "window": {"tumbling": {"size": "1ms"}}, "groupBy": [{"name": "Partition"}, {"name": "TimestampType"}],
         "columns": [{"name": "first", "expr": "min(Offset)"}, {"name": "cnt", "expr": "count(*)"}]}}]);
     let trigger = json!({"type": "AvailableNow", "onEnd": "EmitAll"});
-    let _ = start(&rig, &trigger, steps, "counted").run(RUN_LIMIT).expect(OK);
+    let event_time = json!({"kafkaTimestamp": {}});
+    let _ = start_timed(&rig, &trigger, &event_time, steps, "counted").run(RUN_LIMIT).expect(OK);
 
     let mut windows: BTreeMap<(i64, i32), (i64, i64)> = BTreeMap::new();
     for (partition, records) in topic::read(&bootstrap, &rig.site.topic) {
@@ -116,5 +122,37 @@ fn the_brokers_own_time_makes_windows_and_a_partition_a_group() {
     let key = |row: &Json| (row["window_start"].as_str().unwrap().to_owned(), row["Partition"].as_i64());
     let mut rows = table::read_log(&rig.table_folder());
     rows.sort_by_key(key);
+    assert_eq!(rows, expected.collect::<Vec<_>>());
+}
+
+/// Records with timestamps of their producer. The last one is half an hour ahead of the clock (brokers take one hour by
+/// default): it is bad, although it is the newest one that Kafka has.
+#[test]
+fn a_timestamp_by_the_producer_is_an_event_time_and_one_in_the_future_is_bad() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let rig = Rig::new(pipeline(), kafka, Store::Local, 2, &[]);
+    let at_ms = |n: i64| 1_700_000_000_000 + n * 700;
+    let ahead_ms =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64 + 1_800_000;
+    let mut records: Vec<_> = (0..1_000).map(|n: i64| (at_ms(n), numbered((n % 2) as i32, n as usize, None))).collect();
+    records.push((ahead_ms, numbered(0, 1_000, None)));
+    topic::produce_stamped(&rig.site.bootstrap, &rig.site.topic, &records);
+    let steps = json!([{"name": "counted", "aggregate": {
+        "from": "input", "window": {"tumbling": {"size": "1m"}}, "columns": [{"name": "cnt", "expr": "count(*)"}]}}]);
+    let trigger = json!({"type": "AvailableNow", "onEnd": "EmitAll"});
+    let event_time = json!({"kafkaTimestamp": {}, "watermarkDelay": "10s", "maxFuture": "10m"});
+    let exit = start_timed(&rig, &trigger, &event_time, steps, "counted").run(RUN_LIMIT);
+    let exit = exit.expect(OK);
+    let of_epochs = exit.progress.iter().filter_map(|p| p["sources"][0]["recordsDropped"].as_u64());
+    assert_eq!(of_epochs.sum::<u64>(), 1, "{:#?}", exit.progress);
+
+    let mut windows: BTreeMap<i64, i64> = BTreeMap::new();
+    (0..1_000).for_each(|n| *windows.entry(at_ms(n) / 60_000 * 60_000_000).or_default() += 1);
+    let expected = windows.into_iter().map(|(start_us, cnt)| {
+        json!({"window_start": time::format_micros(start_us), "window_end": time::format_micros(start_us + 60_000_000), "cnt": cnt})
+    });
+    let mut rows = table::read_log(&rig.table_folder());
+    rows.sort_by_key(|row| row["window_start"].as_str().unwrap().to_owned());
     assert_eq!(rows, expected.collect::<Vec<_>>());
 }

@@ -189,12 +189,12 @@ pub struct EventTime {
     /// A SQL expression over the decoded columns that gives a timestamp: ts
     #[schemars(with = "Option<Expr>")]
     pub expr: Option<String>,
-    /// Not supported yet. The timestamp of the Kafka record: {}
+    /// The timestamp that Kafka has for the record: {}
     pub kafka_timestamp: Option<Empty>,
     /// Not supported yet. The clock when the record is read: {}
     pub processing_time: Option<Empty>,
-    /// How long to wait for late rows, as a duration: 10m. Required with expr. It delays results by as much, so it has
-    /// no default.
+    /// How long to wait for late rows, as a duration: 10m. It delays results by as much, so it is required with expr.
+    /// By default 0s with kafkaTimestamp.
     #[schemars(extend("x-kubernetes-validations" = [between("0s", "99999h")]))]
     pub watermark_delay: Option<Duration>,
     /// How far ahead of the clock a row may be before it is bad, as a duration. By default 1h.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
-use weir_plan::expr;
+use weir_plan::expr::{self, ScalarExpr};
 use weir_plan::metadata::{MetadataColumn, MetadataField};
-use weir_plan::plan::{self, TimestampNumbers};
+use weir_plan::plan::{self, Clock, TimestampNumbers};
 use weir_plan::quote::quoted;
 use weir_plan::types::{Column, DataType, EVENT_TIME, timestamp_type};
 
@@ -240,7 +240,7 @@ fn event_time(
             out.add(&at.field("watermarkDelay"), message);
             None
         }
-        None => None,
+        None => out.duration(&at.field("watermarkDelay"), defaults::WATERMARK_DELAY, "0s", "99999h"),
     };
     let idle_after = event_time.idle_after.as_deref().unwrap_or(defaults::IDLE_AFTER);
     let idle_after = out.duration(&at.field("idleAfter"), idle_after, "1s", "99999h");
@@ -251,17 +251,28 @@ fn event_time(
     };
     let max_skew = optional("maxSkew", event_time.max_skew.as_ref());
     let close_idle = optional("closeIdleWindowsAfter", event_time.close_idle_windows_after.as_ref());
-    let sql = event_time.expr.as_ref()?;
-    let at = at.field("expr");
-    if !planning::is_within_bounds(
-        std::iter::once(sql.as_str()),
-        &at,
-        "have the producer write the time as a column",
-        out,
-    ) {
+    let clock = match (&event_time.expr, &event_time.kafka_timestamp) {
+        (Some(sql), _) => by_expr(sql, decoded, &at.field("expr"), out).map(Clock::Expr),
+        (None, Some(_)) => Some(Clock::KafkaTimestamp),
+        (None, None) => None,
+    };
+    Some(plan::EventTime {
+        clock: clock?,
+        watermark_delay_us: duration::as_us(delay?),
+        idle_after_us: duration::as_us(idle_after?),
+        max_future_us: duration::as_us(max_future?),
+        max_skew_us: max_skew?.map(duration::as_us),
+        close_idle_windows_after_us: close_idle?.map(duration::as_us),
+    })
+}
+
+/// The expression for the event time over the decoded columns, if they are known.
+fn by_expr(sql: &str, decoded: Option<&SchemaRef>, at: &Path, out: &mut Findings) -> Option<ScalarExpr> {
+    let instead = "have the producer write the time as a column";
+    if !planning::is_within_bounds(std::iter::once(sql), at, instead, out) {
         return None;
     }
-    let expr = out.checked(&at, expr::compile(sql, decoded?, EVENT_TIME).map_err(|e| e.to_string()))?;
+    let expr = out.checked(at, expr::compile(sql, decoded?, EVENT_TIME).map_err(|e| e.to_string()))?;
     if *expr.field.data_type() != timestamp_type() {
         let found = type_name(&expr.field);
         let instead = if expr.field.data_type().is_numeric() {
@@ -275,17 +286,10 @@ fn event_time(
         } else {
             "cast(… as timestamp) or to_timestamp(…)".to_owned()
         };
-        out.add(&at, format!("{} is a {found}, and an event time is a timestamp: write {instead}", quoted(sql)));
+        out.add(at, format!("{} is a {found}, and an event time is a timestamp: write {instead}", quoted(sql)));
         return None;
     }
-    Some(plan::EventTime {
-        expr,
-        watermark_delay_us: duration::as_us(delay?),
-        idle_after_us: duration::as_us(idle_after?),
-        max_future_us: duration::as_us(max_future?),
-        max_skew_us: max_skew?.map(duration::as_us),
-        close_idle_windows_after_us: close_idle?.map(duration::as_us),
-    })
+    Some(expr)
 }
 
 /// Spark's name for the type of a column.

@@ -6,10 +6,10 @@ use arrow::datatypes::SchemaRef;
 
 use crate::expr::ScalarExpr;
 use crate::ids::TopicPartition;
-use crate::metadata::MetadataColumn;
+use crate::metadata::{MetadataColumn, MetadataField};
 use crate::plan::KafkaConnection;
 use crate::topics::Topics;
-use crate::types::Column;
+use crate::types::{Column, EVENT_TIME};
 
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -25,6 +25,20 @@ pub struct Source {
     /// The schema of the rows: `columns` in the document's order, then the metadata columns, then `_event_time` if
     /// there is an event time.
     pub schema: SchemaRef,
+}
+
+impl Source {
+    /// What is read of a record besides its value: the metadata columns, and then the event time if Kafka gives it.
+    pub fn read_metadata(&self) -> impl Iterator<Item = MetadataColumn> {
+        let time = MetadataColumn { name: EVENT_TIME.to_owned(), field: MetadataField::Timestamp };
+        self.metadata_columns.iter().cloned().chain(self.is_timed_by_kafka().then_some(time))
+    }
+
+    /// Whether a row's event time is the timestamp that Kafka has for the record.
+    #[must_use]
+    pub fn is_timed_by_kafka(&self) -> bool {
+        self.event_time.as_ref().is_some_and(|of| matches!(of.clock, Clock::KafkaTimestamp))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -114,9 +128,18 @@ pub enum Tombstones {
     Bad,
 }
 
+/// What gives a row its event time.
+#[derive(Debug, Clone)]
+pub enum Clock {
+    /// An expression over the source's columns.
+    Expr(ScalarExpr),
+    /// The timestamp that Kafka has for the record.
+    KafkaTimestamp,
+}
+
 #[derive(Debug, Clone)]
 pub struct EventTime {
-    pub expr: ScalarExpr,
+    pub clock: Clock,
     /// How far the watermark stays behind the greatest event time, in microseconds.
     pub watermark_delay_us: i64,
     /// How long after its end was reached a partition stops holding back the watermark, in microseconds.

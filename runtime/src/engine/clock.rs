@@ -48,10 +48,11 @@ impl MaintenanceClock {
 const DOUBT_AFTER_US: i64 = 60_000_000;
 
 /// Whether a record's own timestamp shows that a row is ahead because this machine's clock is behind: the timestamp is
-/// too far ahead of the clock, too.
+/// too far ahead of the clock, too. A timestamp by the producer says nothing more if it is the row's event time itself.
 #[must_use]
-pub fn is_doubtful(stamp: Timestamp, clock_us: i64, max_future_us: i64) -> bool {
-    stamp.at_ms.saturating_mul(1000) > clock_us.saturating_add(max_future_us.max(DOUBT_AFTER_US))
+pub fn is_doubtful(stamp: Timestamp, is_event_time: bool, clock_us: i64, max_future_us: i64) -> bool {
+    let is_evidence = !is_event_time || stamp.set_by == TimeSetBy::Broker;
+    is_evidence && stamp.at_ms.saturating_mul(1000) > clock_us.saturating_add(max_future_us.max(DOUBT_AFTER_US))
 }
 
 /// The failure when rows ahead of the clock cannot be judged. `newest` is the timestamp of the partition's last record.
@@ -106,11 +107,12 @@ mod tests {
         for (stamp_s, max_future_s, doubtful) in
             [(3601, 3600, true), (3600, 3600, false), (30, 0, false), (61, 0, true), (-5, 0, false)]
         {
-            assert_eq!(
-                is_doubtful(after(stamp_s), NOW_US, max_future_s * 1_000_000),
-                doubtful,
-                "{stamp_s} {max_future_s}"
-            );
+            let max_future_us = max_future_s * 1_000_000;
+            let by_producer = after(stamp_s);
+            let by_broker = Timestamp { set_by: TimeSetBy::Broker, ..by_producer };
+            let found = [(by_producer, false), (by_producer, true), (by_broker, true)];
+            let found = found.map(|(stamp, is_event_time)| is_doubtful(stamp, is_event_time, NOW_US, max_future_us));
+            assert_eq!(found, [doubtful, false, doubtful], "{stamp_s} {max_future_s}");
         }
     }
 

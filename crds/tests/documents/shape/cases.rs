@@ -403,8 +403,8 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.sources[].eventTime.kafkaTimestamp",
-        "spec: {sources: [{name: rides, eventTime: {kafkaTimestamp: {}}}]}",
-        Refused,
+        "spec: {sources: [{name: rides, eventTime: {expr: null, kafkaTimestamp: {}}}]}",
+        Changes,
     ),
     (
         "spec.sources[].eventTime.processingTime",

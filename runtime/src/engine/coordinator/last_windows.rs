@@ -14,8 +14,8 @@ use crate::failure::Result;
 
 /// Where the clock moves the watermark of a source, once all partitions of all sources whose rows may meet its rows
 /// have been at their ends without a record for long enough. `quiet_for` says how long that is for each source; `None`
-/// if not all of its partitions are at their ends. `workers` have not taken in the epoch's own rows yet, so windows that
-/// these rows open wait for a later epoch.
+/// if not all of its partitions are at their ends. `workers` have not taken in the epoch's own rows yet, so windows
+/// that these rows open wait for a later epoch.
 pub async fn by_clock(
     workers: &mut Workers,
     source: usize,

@@ -21,7 +21,8 @@ pub struct SkewOfSource {
     all: Arc<Skew>,
     /// The index of the source's first partition among all.
     first: usize,
-    /// How far a partition of this source may be ahead, in µs. `None`: none of them waits, but others may wait for them.
+    /// How far a partition of this source may be ahead, in µs. `None`: none of them waits, but others may wait for
+    /// them.
     max_us: Option<i64>,
 }
 

@@ -10,7 +10,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondAr
 use arrow::compute::{concat_batches, max};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use weir_plan::Plan;
-use weir_plan::plan::{EventTime, Input};
+use weir_plan::plan::{Clock, Input};
 use weir_plan::quote::quoted;
 use weir_plan::stages::{Edge, LaneStage};
 
@@ -88,16 +88,15 @@ impl Stateless {
     fn attempt(&self, decoded: &RecordBatch, times: Times<'_>) -> Result<Evaluated, Why> {
         let (plan, stage) = (&self.graph.plan, self.stage());
         let source = &plan.sources[self.source];
-        let event_times = source.event_time.as_ref().map(|e| event_times(e, decoded)).transpose()?;
+        let event_times = source.event_time.as_ref().map(|of| event_times(&of.clock, decoded)).transpose()?;
         if let (Some(found), Some(latest_us)) = (&event_times, times.latest_us)
             && let Some(time_us) = max(found).filter(|time| *time > latest_us)
         {
             return Err(Why::Ahead { time_us });
         }
-        let rows = match &event_times {
-            None => decoded.clone(),
-            Some(times) => with_last(&source.schema, decoded, Arc::new(times.clone()))?,
-        };
+        let columns = decoded.columns()[..source.columns.len() + source.metadata_columns.len()].iter().cloned();
+        let last = event_times.iter().map(|times| Arc::new(times.clone()) as ArrayRef);
+        let rows = batch(&source.schema, columns.chain(last).collect(), decoded.num_rows())?;
         let mut filtered = 0;
         let mut batches = Batches { source: self.source, rows, of_steps: vec![None; plan.steps.len()] };
         for &i in &stage.steps {
@@ -198,14 +197,17 @@ struct Times<'a> {
     latest_us: Option<i64>,
 }
 
-fn event_times(event_time: &EventTime, decoded: &RecordBatch) -> Result<TimestampMicrosecondArray, String> {
-    let times = event_time.expr.evaluate(decoded).map_err(|e| format!("the event time: {e}"))?;
+/// The event times of decoded rows. If Kafka gives them, they are the last column.
+fn event_times(clock: &Clock, decoded: &RecordBatch) -> Result<TimestampMicrosecondArray, String> {
+    let times = match clock {
+        Clock::Expr(expr) => expr.evaluate(decoded).map_err(|e| format!("the event time: {e}"))?,
+        Clock::KafkaTimestamp => Arc::clone(decoded.column(decoded.num_columns() - 1)),
+    };
     if times.null_count() > 0 {
-        return Err(format!("the event time ({}) is null", event_time.expr.sql));
+        return Err(match clock {
+            Clock::Expr(expr) => format!("the event time ({}) is null", expr.sql),
+            Clock::KafkaTimestamp => "the record has no timestamp, which is its event time".to_owned(),
+        });
     }
     Ok(times.as_primitive::<TimestampMicrosecondType>().clone())
-}
-
-fn with_last(schema: &SchemaRef, rows: &RecordBatch, last: ArrayRef) -> Result<RecordBatch, String> {
-    batch(schema, rows.columns().iter().cloned().chain([last]).collect(), rows.num_rows())
 }

@@ -79,6 +79,8 @@ pub struct LaneParts {
     pub keeps_records: bool,
     /// µs. A row that is further ahead of the epoch's clock is bad.
     pub max_future_us: Option<i64>,
+    /// Whether the event time of a row is Kafka's timestamp.
+    pub is_timed_by_kafka: bool,
     pub on_lost_offsets: OnLostOffsets,
     /// Whether the run has an end. Each partition then has a bound.
     pub run_ends: bool,
@@ -362,7 +364,9 @@ impl Lane {
             for (row, time_us) in self.evaluate(&rows, &origins, clock_us)? {
                 let max_future_us = self.parts.max_future_us.unwrap_or_default();
                 let Partition { id, newest, .. } = &self.partitions[origins.place(row)];
-                if let Some(newest) = newest.filter(|newest| clock::is_doubtful(*newest, clock_us, max_future_us)) {
+                let is_event_time = self.parts.is_timed_by_kafka;
+                let is_doubtful = |newest: &_| clock::is_doubtful(*newest, is_event_time, clock_us, max_future_us);
+                if let Some(newest) = newest.filter(is_doubtful) {
                     return Err(clock::doubtful(id, time_us, newest, clock_us, max_future_us));
                 }
                 self.refuse(&origins, row, &Reason { path: None, text: clock::too_far_ahead(time_us, max_future_us) })?;

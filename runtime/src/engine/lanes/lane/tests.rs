@@ -31,6 +31,7 @@ use crate::Remedy;
 use crate::build::Graph;
 use crate::decode::schemas::{Registry, SchemaId};
 use crate::decode::{RecordError, Undecoded};
+use crate::engine::lanes::Skew;
 use crate::engine::sinks::kept::Kept;
 use crate::engine::sinks::task::{self, SinkOutput};
 use crate::memory::Memory;
@@ -208,6 +209,7 @@ impl World {
             skips_tombstones: false,
             keeps_records: true,
             max_future_us: None,
+            is_timed_by_kafka: false,
             on_lost_offsets: OnLostOffsets::Fail,
             run_ends: bounds.is_some(),
             assignments: vec![assignment(0), assignment(1)],

@@ -88,7 +88,7 @@ async fn greatest_end(crew: &mut Crew, lanes: &BTreeMap<Edge, EdgeReport>) -> Op
             .filter_map(|input| if let Input::Step(before) = input { of_steps[*before] } else { None })
             .max();
         of_steps[i] = match &step.op {
-            StepOp::Map(_) => before,
+            StepOp::Map(_) | StepOp::Union(_) => before,
             StepOp::Aggregate(aggregate) => {
                 let Window::Aligned(window) = aggregate.window else { panic!("{:?}", aggregate.window) };
                 let opened = times(lanes, i).into_iter().map(|time| time + 1);
