@@ -23,6 +23,7 @@ mod encryption;
 mod examples;
 mod failing_windows;
 mod far_dates;
+mod generated_graphs;
 mod generated_pipelines;
 mod http;
 mod https;
