@@ -22,8 +22,10 @@ use weir_tests::{or_skip, table};
 
 const SEEDS: u64 = 6;
 const SEEDS_OF_CUTS: u64 = 3;
+/// Longer than a whole epoch with its commit, so that a kill can hit each phase.
+const PAUSE_MS_MAX: u64 = 300;
 /// Longer than `idleAfter`, so that some runs see a source fall quiet.
-const PAUSE_MS_MAX: u64 = 1_500;
+const LONG_PAUSE_MS: u64 = 1_500;
 const HOUR_US: i64 = 3_600_000_000;
 
 fn seeds(default: u64) -> Vec<u64> {
@@ -91,7 +93,8 @@ fn run(rng: &mut ChaCha8Rng, rig: &mut GraphRig, records: BTreeMap<String, Stamp
         }
         let mut engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
         engine.wait_for_epochs(1, RUN_LIMIT);
-        std::thread::sleep(Duration::from_millis(rng.random_range(0..PAUSE_MS_MAX)));
+        let pause_ms = if rng.random_bool(0.2) { LONG_PAUSE_MS } else { rng.random_range(0..PAUSE_MS_MAX) };
+        std::thread::sleep(Duration::from_millis(pause_ms));
         assert!(engine.ended().is_none(), "part {part}: the engine ended by itself:\n{}", engine.stderr());
         let _ = engine.kill();
     }

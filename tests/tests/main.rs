@@ -46,6 +46,7 @@ mod s3_faults;
 mod saved_state;
 mod secure_kafka;
 mod services_work;
+mod several_sources;
 mod shared_tables;
 mod side_outputs;
 mod signals;

@@ -34,7 +34,14 @@ pub enum Kind {
 /// What the engine has.
 pub const BUILT: [Kind; 5] = [Kind::Map, Kind::Union, Kind::Window, Kind::OfInput, Kind::KafkaTimestamp];
 
+/// The least and the greatest number of steps, without those that a union needs.
+const STEPS: std::ops::Range<usize> = 2..6;
+
 impl Kind {
+    fn is_keyed(self) -> bool {
+        !matches!(self, Self::Map | Self::Union | Self::KafkaTimestamp | Self::Unnest)
+    }
+
     /// Whether the rows that leave depend on how the input is cut into epochs, even if none is late.
     pub fn depends_on_cuts(self) -> bool {
         self == Self::Deduplicate
@@ -61,7 +68,6 @@ impl Node {
 
 struct Builder<'a> {
     rng: &'a mut ChaCha8Rng,
-    kinds: &'a [Kind],
     size_us: i64,
     nodes: Vec<Node>,
     steps: Vec<Step>,
@@ -79,13 +85,21 @@ pub fn graph(rng: &mut ChaCha8Rng, kinds: &[Kind], size_us: i64) -> Graph {
         is_read: false,
     };
     let nodes = sources.iter().map(node).collect();
-    let mut builder = Builder { rng, kinds, size_us, nodes, steps: vec![], late: vec![] };
-    if sources.len() > 1 && builder.rng.random_bool(0.8) {
+    let mut builder = Builder { rng, size_us, nodes, steps: vec![], late: vec![] };
+    if sources.len() > 1 && kinds.contains(&Kind::Union) && builder.rng.random_bool(0.8) {
         let from = (0..sources.len()).collect();
         builder.union(from);
     }
-    for _ in 0..builder.rng.random_range(1..5) {
-        builder.step();
+    // Each graph has at least one keyed step.
+    let keyed: Vec<Kind> = kinds.iter().copied().filter(|kind| kind.is_keyed()).collect();
+    let mut choices = if keyed.is_empty() { kinds } else { &keyed };
+    let mut missing = builder.rng.random_range(STEPS);
+    while missing > 0 {
+        let kind = *choices.choose(builder.rng).unwrap();
+        if builder.step(kind) {
+            missing -= 1;
+            choices = kinds;
+        }
     }
     let Builder { nodes, steps, late, .. } = builder;
     let ends = nodes.iter().filter(|node| !node.is_read).map(|node| node.name.clone());
@@ -128,8 +142,8 @@ fn sources(rng: &mut ChaCha8Rng, kinds: &[Kind], size_us: i64) -> Vec<Source> {
 }
 
 impl Builder<'_> {
-    fn step(&mut self) {
-        let kind = *self.kinds.choose(self.rng).unwrap();
+    /// Adds a step of this kind, if there is a node for it.
+    fn step(&mut self, kind: Kind) -> bool {
         // Mostly the newest nodes, so that graphs become deep.
         let last = self.nodes.len();
         let from = self.rng.random_range(last.saturating_sub(2)..last);
@@ -162,13 +176,9 @@ impl Builder<'_> {
                 self.over(from, frame);
             }
             Kind::Unnest if node.has("list") => self.unnest(from),
-            Kind::KafkaTimestamp
-            | Kind::OfInput
-            | Kind::Deduplicate
-            | Kind::TopOfInput
-            | Kind::TopOfWindow
-            | Kind::Unnest => {}
+            _ => return false,
         }
+        true
     }
 
     /// Adds a step, whose rows are those of the node but for its name.
