@@ -2,6 +2,7 @@
 //! has left there with the oracle.
 
 mod backlog;
+mod graph;
 mod slot;
 mod verdict;
 
@@ -25,6 +26,7 @@ use crate::services::s3::{self, S3};
 use crate::topic::{self, Record};
 
 pub use backlog::Backlog;
+pub use graph::GraphRig;
 use slot::Slot;
 
 /// The limit for a run over a few thousand records. It allows for a machine that is slow and busy: only a test that

@@ -2,7 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use super::pipeline::{BadRecords, Key, Map, Pipeline, S3_SECRET, Site};
+use super::aggregate::Aggregate;
+use super::pipeline::{BadRecords, Column, Key, Map, Pipeline, S3_SECRET, Site};
 
 impl Pipeline {
     /// The document for the engine at this site.
@@ -25,11 +26,6 @@ impl Pipeline {
     }
 
     fn source(&self, site: &Site) -> Json {
-        let columns: Vec<Json> = self
-            .columns
-            .iter()
-            .map(|c| json!({"name": c.name, "type": c.r#type.ddl(), "required": c.required}))
-            .collect();
         let mut event_time = json!({"expr": self.event_time, "watermarkDelay": duration(self.delay_us)});
         for (field, us) in [
             ("idleAfter", self.idle_after_us),
@@ -45,7 +41,7 @@ impl Pipeline {
             "name": "input",
             "kafka": {"connection": "broker", "topics": [site.topic], "startFrom": {"position": "Earliest"}},
             "format": {"json": {}},
-            "columns": columns,
+            "columns": columns(&self.columns),
             "badRecords": self.bad_records.document(),
             "eventTime": event_time,
         });
@@ -63,14 +59,8 @@ impl Pipeline {
             steps.push(json!({"name": "before", "map": map.document(&last)}));
             last = "before".into();
         }
-        let aggregates: Vec<Json> = self.aggregates.iter().map(|(n, a)| json!({"name": n, "expr": a.sql()})).collect();
-        let group_column = |key: &Key| match &key.expr {
-            None => json!({"name": key.name}),
-            Some(expr) => json!({"name": key.name, "expr": expr.sql()}),
-        };
-        let group_by: Vec<Json> = self.group_by.iter().map(group_column).collect();
         steps.push(json!({"name": "windows", "aggregate": {
-            "from": last, "window": self.window.document(), "groupBy": group_by, "columns": aggregates}}));
+            "from": last, "window": self.window.document(), "groupBy": group_by(&self.group_by), "columns": aggregates(&self.aggregates)}}));
         last = "windows".into();
         if let Some(map) = &self.after {
             steps.push(json!({"name": "after", "map": map.document(&last)}));
@@ -106,7 +96,7 @@ impl Pipeline {
 }
 
 impl BadRecords {
-    fn document(self) -> Json {
+    pub(super) fn document(self) -> Json {
         match self {
             Self::Fail => json!({"policy": "Fail"}),
             Self::Drop => json!({"policy": "Drop"}),
@@ -117,7 +107,7 @@ impl BadRecords {
 }
 
 impl Map {
-    fn document(&self, from: &str) -> Json {
+    pub(super) fn document(&self, from: &str) -> Json {
         let columns: Vec<Json> = self.columns.iter().map(|(n, e)| json!({"name": n, "expr": e.sql()})).collect();
         let mut map = json!({"from": from, "columns": columns});
         if let Some(filter) = &self.filter {
@@ -127,7 +117,24 @@ impl Map {
     }
 }
 
-fn storage(site: &Site) -> Vec<Json> {
+/// The columns of a source.
+pub(super) fn columns(all: &[Column]) -> Vec<Json> {
+    all.iter().map(|c| json!({"name": c.name, "type": c.r#type.ddl(), "required": c.required})).collect()
+}
+
+pub(super) fn group_by(keys: &[Key]) -> Vec<Json> {
+    let column = |key: &Key| match &key.expr {
+        None => json!({"name": key.name}),
+        Some(expr) => json!({"name": key.name, "expr": expr.sql()}),
+    };
+    keys.iter().map(column).collect()
+}
+
+pub(super) fn aggregates(all: &[(String, Aggregate)]) -> Vec<Json> {
+    all.iter().map(|(name, aggregate)| json!({"name": name, "expr": aggregate.sql()})).collect()
+}
+
+pub(super) fn storage(site: &Site) -> Vec<Json> {
     let of = |prefix: &String| {
         json!({"uriPrefix": prefix, "s3": {"endpoint": site.s3_endpoint, "region": crate::services::s3::REGION, "forcePathStyle": true,
                "credentialsSecretRef": {"name": S3_SECRET}}})

@@ -155,17 +155,21 @@ pub fn all_of_it(name: &str) -> Option<String> {
 /// If one can't be read: manifests are created atomically, so there are no partial ones.
 #[must_use]
 pub fn read_all(checkpoint: &Path, name_of: NameOf<'_>) -> Vec<Manifest> {
-    let Ok(folder) = std::fs::read_dir(checkpoint.join("epochs")) else { return Vec::new() };
-    let mut all: Vec<Manifest> = folder
+    objects(checkpoint).iter().map(|(name, bytes)| of_object(name, bytes, name_of)).collect()
+}
+
+/// The manifests of a checkpoint in a local folder: their names without the extension, and their bytes, by number.
+///
+/// # Panics
+/// If one can't be read.
+#[must_use]
+pub fn objects(checkpoint: &Path) -> BTreeMap<String, Vec<u8>> {
+    let Ok(folder) = std::fs::read_dir(checkpoint.join("epochs")) else { return BTreeMap::new() };
+    folder
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "json"))
-        .map(|path| {
-            let name = path.file_stem().unwrap().to_str().unwrap();
-            of_object(name, &std::fs::read(&path).unwrap(), name_of)
-        })
-        .collect();
-    all.sort_by_key(|m| m.epoch);
-    all
+        .map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap()))
+        .collect()
 }
 
 /// Checks the CRC-32 at the end of a manifest, which is over all bytes before that field.

@@ -11,6 +11,7 @@ mod aggregate;
 pub mod compare;
 mod document;
 pub mod expr;
+pub mod graph;
 pub mod manifest;
 pub mod part;
 pub mod pipeline;

@@ -111,7 +111,7 @@ pub struct Map {
 }
 
 /// The engine's default of `maxFuture`.
-const MAX_FUTURE_US: i64 = 3_600_000_000;
+pub(super) const MAX_FUTURE_US: i64 = 3_600_000_000;
 
 impl Pipeline {
     /// The rides job: revenue by city in windows of five minutes.
@@ -180,16 +180,7 @@ impl Pipeline {
     /// `clock_us`.
     #[must_use]
     pub fn decode(&self, record: &Stored, clock_us: i64) -> Option<(i64, Row)> {
-        let json: Json = serde_json::from_slice(record.value.as_deref()?).ok()?;
-        let fields = json.as_object()?;
-        let mut row = Row::new();
-        for column in &self.columns {
-            let value = column.r#type.read(fields.get(&column.name).unwrap_or(&Json::Null))?;
-            if value == Value::Null && column.required {
-                return None;
-            }
-            row.insert(column.name.clone(), value);
-        }
+        let row = fields(&self.columns, record)?;
         match row[&self.event_time] {
             Value::Time(t) if t <= clock_us.saturating_add(self.max_future_us.unwrap_or(MAX_FUTURE_US)) => {
                 Some((t, row))
@@ -250,6 +241,21 @@ impl Pipeline {
             None => Ok(Some(row.clone())),
         }
     }
+}
+
+/// A record's value as a row of these columns; `None` if it does not fit.
+pub(super) fn fields(columns: &[Column], record: &Stored) -> Option<Row> {
+    let json: Json = serde_json::from_slice(record.value.as_deref()?).ok()?;
+    let fields = json.as_object()?;
+    let mut row = Row::new();
+    for column in columns {
+        let value = column.r#type.read(fields.get(&column.name).unwrap_or(&Json::Null))?;
+        if value == Value::Null && column.required {
+            return None;
+        }
+        row.insert(column.name.clone(), value);
+    }
+    Some(row)
 }
 
 impl Map {

@@ -382,11 +382,11 @@ fn sessions(open: Open, gap_us: i64) -> Open {
     sessions
 }
 
-fn to_json(row: &Row) -> Json {
+pub(super) fn to_json(row: &Row) -> Json {
     Json::Object(row.iter().map(|(name, v)| (name.clone(), v.to_json())).collect())
 }
 
-fn dead_letter(partition: i32, offset: i64, record: &Stored) -> Json {
+pub(super) fn dead_letter(partition: i32, offset: i64, record: &Stored) -> Json {
     let hex = |bytes: &Vec<u8>| bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     json!({
         "partition": partition, "offset": offset, "key": record.key.as_ref().map(hex), "value": record.value.as_ref().map(hex),
@@ -394,7 +394,7 @@ fn dead_letter(partition: i32, offset: i64, record: &Stored) -> Json {
     })
 }
 
-fn late_row(mut row: Row, time: i64, (start, end): (i64, i64), watermark: i64) -> Json {
+pub(super) fn late_row(mut row: Row, time: i64, (start, end): (i64, i64), watermark: i64) -> Json {
     for (name, us) in [("event_time", time), ("window_start", start), ("window_end", end), ("watermark", watermark)] {
         row.insert(name.to_owned(), Value::Time(us));
     }

@@ -1,5 +1,7 @@
 //! The oracle's values and types, and how it reads them from JSON.
 
+use std::cmp::Ordering;
+
 use serde_json::Value as Json;
 
 use super::time;
@@ -20,6 +22,7 @@ pub enum Value {
         units: i128,
         scale: u32,
     },
+    List(Vec<Value>),
 }
 
 /// A column's type, by Spark's DDL names.
@@ -31,7 +34,12 @@ pub enum Type {
     Boolean,
     Timestamp,
     Date,
-    Decimal { precision: u32, scale: u32 },
+    Decimal {
+        precision: u32,
+        scale: u32,
+    },
+    /// A list of values of one type.
+    List(&'static Type),
 }
 
 impl Type {
@@ -46,6 +54,7 @@ impl Type {
             Self::Timestamp => "timestamp".into(),
             Self::Date => "date".into(),
             Self::Decimal { precision, scale } => format!("decimal({precision},{scale})"),
+            Self::List(of) => format!("array<{}>", of.ddl()),
         }
     }
 
@@ -61,6 +70,9 @@ impl Type {
             (Self::Timestamp, Json::String(s)) => time::parse_timestamp(s).map(Value::Time),
             (Self::Date, Json::String(s)) => time::parse_date(s).map(Value::Date),
             (Self::Decimal { precision, scale }, Json::Number(n)) => decimal(&n.to_string(), precision, scale),
+            (Self::List(of), Json::Array(all)) => {
+                all.iter().map(|one| of.read(one)).collect::<Option<_>>().map(Value::List)
+            }
             _ => None,
         }
     }
@@ -80,6 +92,7 @@ impl Value {
             Self::Text(s) => Json::from(s.clone()),
             Self::Time(t) => Json::from(time::format_micros(*t)),
             Self::Date(d) => Json::from(time::format_date(*d)),
+            Self::List(all) => all.iter().map(Self::to_json).collect(),
             Self::Decimal { units, scale: 0 } => Json::from(units.to_string()),
             Self::Decimal { units, scale } => {
                 let digits = format!("{:0>width$}", units.unsigned_abs(), width = *scale as usize + 1);
@@ -95,7 +108,7 @@ impl Value {
     /// # Panics
     /// If the types can't be compared, which validation refuses.
     #[must_use]
-    pub fn compare(&self, other: &Self) -> Option<std::cmp::Ordering> {
+    pub fn compare(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Null, _) | (_, Self::Null) => None,
             (Self::Bool(a), Self::Bool(b)) => Some(a.cmp(b)),
@@ -109,6 +122,18 @@ impl Value {
                 (Some(a), Some(b)) => a.partial_cmp(&b),
                 _ => panic!("{a:?} and {b:?} don't compare"),
             },
+        }
+    }
+
+    /// A total order of the values of one type: nulls first, else [`Self::compare`]. Lists go by their first difference.
+    #[must_use]
+    pub fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::List(a), Self::List(b)) => {
+                let first = a.iter().zip(b).map(|(a, b)| a.order(b)).find(|order| order.is_ne());
+                first.unwrap_or(a.len().cmp(&b.len()))
+            }
+            (a, b) => a.compare(b).unwrap_or((*a != Self::Null).cmp(&(*b != Self::Null))),
         }
     }
 
@@ -163,12 +188,23 @@ mod tests {
 
     #[test]
     fn doubles_have_one_total_order() {
-        use std::cmp::Ordering::{Equal, Greater, Less};
+        use Ordering::{Equal, Greater, Less};
         let order = |a: f64, b: f64| Value::Double(a).compare(&Value::Double(b));
         assert_eq!(order(f64::NAN, f64::INFINITY), Some(Greater));
         assert_eq!((order(-f64::NAN, f64::NAN), order(-0.0, 0.0)), (Some(Equal), Some(Equal)));
         assert_eq!(order(f64::NEG_INFINITY, f64::MIN), Some(Less));
         assert_eq!(Value::Double(-f64::INFINITY).to_json(), "-Infinity");
+    }
+
+    #[test]
+    fn nulls_are_first_and_lists_go_by_their_first_difference() {
+        let list = |all: &[Option<i64>]| Value::List(all.iter().map(|v| v.map_or(Value::Null, Value::Int)).collect());
+        let least_first = [Value::Null, list(&[]), list(&[None]), list(&[None, Some(1)]), list(&[Some(0)])];
+        for (a, place) in least_first.iter().zip(0..) {
+            for (b, other) in least_first.iter().zip(0..) {
+                assert_eq!(a.order(b), place.cmp(&other), "{a:?} {b:?}");
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@ use serde_json::{Value as Json, json};
 use super::document::duration;
 use super::time;
 
-const HOUR_US: i64 = 3_600_000_000;
+const MINUTE_US: i64 = 60_000_000;
+const HOUR_US: i64 = 60 * MINUTE_US;
 const DAY_US: i64 = 24 * HOUR_US;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,11 +137,12 @@ fn ahead_of_utc(time_us: i64) -> i64 {
     if (march..october).contains(&time_us) { 2 * HOUR_US } else { HOUR_US }
 }
 
-/// The first instant at which the clocks in Paris show the day's start.
+/// The first instant at which the clocks in Paris show the day's start, or more if they skip it. The start is a whole
+/// minute, as the changes of the clocks are.
 fn begin_in_paris(day: i64, offset_us: i64) -> i64 {
     let local_us = day * DAY_US + offset_us;
-    let begins = [2 * HOUR_US, HOUR_US].map(|ahead_us| local_us - ahead_us);
-    begins.into_iter().find(|us| us + ahead_of_utc(*us) >= local_us).expect("one of two hours is right")
+    let mut minutes = (0..=60).map(|minute| local_us - 2 * HOUR_US + minute * MINUTE_US);
+    minutes.find(|us| us + ahead_of_utc(*us) >= local_us).expect("the clocks are one or two hours ahead")
 }
 
 #[cfg(test)]

@@ -91,19 +91,19 @@ impl Rig {
             assert_lost_is_lost(part);
         }
         assert_same_rows(&outcome.rows, &rows_in(&part.table));
-        self.assert_commits(&part.table, manifests, |sink| !SIDE_SINKS.contains(&sink));
+        Self::assert_commits(&part.table, manifests, |sink| !SIDE_SINKS.contains(&sink));
         if part.pipeline.bad_records.are_kept() {
             assert_dead_letters(part, &outcome);
-            self.assert_commits(&part.side_folder("rejected"), manifests, |sink| sink == "rejected");
+            Self::assert_commits(&part.side_folder("rejected"), manifests, |sink| sink == "rejected");
         }
         for (step, expected) in &outcome.bad_rows {
             let name = format!("bad-{step}");
             assert_same_rows(expected, &without_reason(rows_in(&part.side_folder(&name))));
-            self.assert_commits(&part.side_folder(&name), manifests, |sink| sink == name);
+            Self::assert_commits(&part.side_folder(&name), manifests, |sink| sink == name);
         }
         if part.pipeline.keeps_late {
             assert_same_rows(&outcome.late_rows, &rows_in(&part.side_folder("late")));
-            self.assert_commits(&part.side_folder("late"), manifests, |sink| sink == "late");
+            Self::assert_commits(&part.side_folder("late"), manifests, |sink| sink == "late");
         }
         outcome
     }
@@ -116,7 +116,7 @@ impl Rig {
     }
 
     /// Checks a table's transactions: one per epoch with rows, each once, in ascending order.
-    fn assert_commits(&self, folder: &Path, manifests: &[manifest::Manifest], writes_there: impl Fn(&str) -> bool) {
+    pub(super) fn assert_commits(folder: &Path, manifests: &[manifest::Manifest], writes_there: impl Fn(&str) -> bool) {
         let has_rows = |m: &&manifest::Manifest| !m.is_claim && m.committed.keys().any(|sink| writes_there(sink));
         let due: Vec<u64> = manifests.iter().filter(has_rows).map(|m| m.epoch).collect();
         assert_eq!(
@@ -188,6 +188,6 @@ fn without_reason(mut rows: Vec<serde_json::Value>) -> Vec<serde_json::Value> {
     rows
 }
 
-fn rows_in(folder: &Path) -> Vec<serde_json::Value> {
+pub(super) fn rows_in(folder: &Path) -> Vec<serde_json::Value> {
     if folder.is_dir() { table::read_log(folder) } else { Vec::new() }
 }

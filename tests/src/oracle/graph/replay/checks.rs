@@ -1,0 +1,104 @@
+//! Compares what manifests say of offsets, sources and steps with what the oracle derived.
+
+use std::collections::BTreeMap;
+
+use super::State;
+use crate::oracle::graph::advance::Advanced;
+use crate::oracle::graph::manifest::Manifest;
+use crate::oracle::graph::marks::Marks;
+use crate::oracle::graph::step::Operation;
+use crate::oracle::graph::tuple::Tuple;
+
+impl State<'_> {
+    /// Checks that nothing is read twice and nothing is left out, whichever process wrote the manifest, and that an
+    /// idle partition had nothing more to read when the epoch read its clock.
+    pub(super) fn check_positions(&mut self, m: &Manifest) {
+        for source in &self.graph.sources {
+            for p in &m.of[&source.name].partitions {
+                let what = format!("partition {} of {}", p.partition, source.name);
+                let begins = if m.whole.is_claim { p.end } else { p.start };
+                if let Some(known) = self.positions.insert((source.name.clone(), p.place()), p.end) {
+                    self.expect(m.epoch(), &format!("start of {what}"), &known, &begins);
+                }
+                let none = (p.lost.len(), p.unreadable.len());
+                self.expect(m.epoch(), &format!("lost or unreadable ranges of {what}"), &(0, 0), &none);
+                let is_there = |at: &i64| *at <= m.whole.clock_us;
+                let records = self.records.get(&p.topic).and_then(|all| all.get(&p.partition));
+                let unread = records
+                    .into_iter()
+                    .flat_map(|all| all.range(p.end..))
+                    .find(|(_, record)| record.acknowledged_us.as_ref().is_some_and(is_there));
+                let unread = unread.filter(|_| p.idle).map(|(offset, _)| *offset);
+                self.expect(m.epoch(), &format!("unread record of the idle {what}"), &unread, &None);
+            }
+        }
+    }
+
+    pub(super) fn check_sources(
+        &mut self,
+        m: &Manifest,
+        before: &Marks,
+        after: &Marks,
+        rows: &BTreeMap<String, Vec<Tuple>>,
+        advanced: &Advanced,
+    ) {
+        for source in &self.graph.sources {
+            let (name, said) = (&source.name, &m.of[&source.name]);
+            let around = (before[name], after[name]);
+            let says = (said.watermark_before_us, said.watermark_after_us);
+            self.expect(m.epoch(), &format!("watermarks of {name}"), &around, &says);
+            let filtered = advanced.filtered.get(name).copied().unwrap_or_default();
+            self.expect(m.epoch(), &format!("rows of {name} filtered"), &filtered, &said.filtered);
+            self.totals.filtered += filtered;
+            debug_assert_eq!(rows[name].len(), advanced.rows[name].len());
+        }
+    }
+
+    pub(super) fn check_steps(&mut self, m: &Manifest, before: &Marks, after: &Marks, advanced: &Advanced) {
+        let graph = self.graph;
+        self.expect(m.epoch(), "rows that could not be computed", &advanced.bad, &m.whole.rows_bad);
+        for said in &advanced.contradictions {
+            self.out.contradictions.push(format!("epoch {}: {said}", m.epoch()));
+        }
+        for step in graph.steps.iter().filter(|step| step.operation.is_keyed()) {
+            let (name, said, turn) = (&step.name, &m.of[&step.name], &advanced.turns[&step.name]);
+            let (came, out) = (advanced.came[name], advanced.rows[name].len() as u64);
+            let around = (graph.input_mark(name, before), graph.input_mark(name, after));
+            for (what, derived, says) in
+                [("in", came, said.rows_in), ("late", turn.rows_late, said.rows_late), ("out", out, said.rows_out)]
+            {
+                self.expect(m.epoch(), &format!("rows of {name} {what}"), &derived, &says);
+            }
+            self.expect(m.epoch(), &format!("watermarks of {name}"), &vec![around], &said.inputs_us);
+            if let Operation::Aggregate(_) = &step.operation {
+                let kept = |(entries, _): &(u64, _)| turn.groups.unwrap_or(*entries);
+                let tables: Vec<_> = said.tables_of_steps.iter().map(|table| (kept(table), around.1)).collect();
+                self.expect(m.epoch(), &format!("what {name} keeps"), &tables, &said.tables_of_steps);
+            }
+            if let Some(open) = turn.open_windows {
+                self.expect(m.epoch(), &format!("open windows of {name}"), &open, &said.open_windows);
+            }
+            self.check_equation(m.epoch(), name, &step.operation, advanced);
+            self.totals.late += turn.rows_late;
+            *self.out.late.entry(name.clone()).or_default() += turn.rows_late;
+            *self.out.duplicates.entry(name.clone()).or_default() += turn.duplicates;
+            self.out.waiting.insert(name.clone(), turn.waiting);
+        }
+    }
+
+    /// What came to a step is what it gave, what it holds, and what was late, a duplicate or bad.
+    fn check_equation(&mut self, epoch: u64, name: &str, operation: &Operation, advanced: &Advanced) {
+        let turn = &advanced.turns[name];
+        let held_before = self.out.waiting.get(name).copied().unwrap_or_default();
+        let waits = match operation {
+            Operation::Over(_) | Operation::Deduplicate(_) => true,
+            Operation::Aggregate(_) | Operation::Top(_) | Operation::Map(..) => false,
+            Operation::Union(_) | Operation::Unnest(_) => false,
+        };
+        if waits {
+            let come = advanced.came[name] + held_before;
+            let gone = advanced.rows[name].len() as u64 + turn.duplicates + turn.rows_late + turn.bad + turn.waiting;
+            self.expect(epoch, &format!("rows into {name} and rows that left it"), &come, &gone);
+        }
+    }
+}
