@@ -6,7 +6,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{Array, AsArray, RecordBatch, TimestampMicrosecondArray};
 use arrow::compute::{concat_batches, max};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use weir_plan::Plan;
@@ -94,9 +94,12 @@ impl Stateless {
         {
             return Err(Why::Ahead { time_us });
         }
-        let columns = decoded.columns()[..source.columns.len() + source.metadata_columns.len()].iter().cloned();
-        let last = event_times.iter().map(|times| Arc::new(times.clone()) as ArrayRef);
-        let rows = batch(&source.schema, columns.chain(last).collect(), decoded.num_rows())?;
+        let mut columns = decoded.columns().to_vec();
+        if let Some(times) = &event_times {
+            columns.truncate(source.schema.fields().len() - 1);
+            columns.push(Arc::new(times.clone()));
+        }
+        let rows = batch(&source.schema, columns, decoded.num_rows())?;
         let mut filtered = 0;
         let mut batches = Batches { source: self.source, rows, of_steps: vec![None; plan.steps.len()] };
         for &i in &stage.steps {
