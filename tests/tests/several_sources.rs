@@ -1,13 +1,15 @@
-//! Two sources whose rows meet in a union in front of a window: what one of them does when it falls quiet.
+//! Two sources whose rows meet: what happens when one of them falls quiet, and a union of rows that lanes and workers
+//! compute.
 
 use std::collections::BTreeMap;
 
 use serde_json::json;
 use weir_tests::engine::OK;
 use weir_tests::oracle::Window;
+use weir_tests::oracle::expr::column;
 use weir_tests::oracle::graph::step::{Aggregation, Operation, Span, Union};
 use weir_tests::oracle::graph::{EventTime, Graph, Sink, Source, Step};
-use weir_tests::oracle::pipeline::{Aggregate, BadRecords, Column};
+use weir_tests::oracle::pipeline::{Aggregate, BadRecords, Column, Map};
 use weir_tests::oracle::time;
 use weir_tests::oracle::value::Type;
 use weir_tests::rides::START_US;
@@ -51,6 +53,24 @@ fn rig(kafka: &Kafka, close_idle_windows_after_us: Option<i64>) -> GraphRig {
     GraphRig::new(graph, kafka, &[("web", 2), ("app", 1)].map(|(topic, n)| (topic.to_owned(), n)).into())
 }
 
+/// Every row of `app`, and the counts of all rows in windows of ten seconds, in one table: lanes write the former and
+/// workers the latter, in the same epochs.
+fn both_kinds(kafka: &Kafka) -> GraphRig {
+    let mut rig = rig(kafka, None);
+    let columns = |from: &str, columns: [(&str, &str); 2]| {
+        let columns = columns.map(|(name, of)| (name.to_owned(), *column(of))).into();
+        Operation::Map(from.to_owned(), Map { filter: None, columns })
+    };
+    let graph = &mut rig.graph;
+    let step = |name: &str, operation| Step { name: name.into(), operation };
+    graph.steps.push(step("each", columns("app", [("k", "k"), ("at", "at")])));
+    graph.steps.push(step("ended", columns("counts", [("k", "k"), ("at", "window_end")])));
+    let union = Union { inputs: vec!["each".into(), "ended".into()] };
+    graph.steps.push(step("both", Operation::Union(union)));
+    graph.sinks = vec![Sink::append("table", "both"), Sink::append("late", "counts.Late")];
+    rig
+}
+
 /// Produces one record per second, over all partitions of a topic.
 fn produce(rig: &GraphRig, topic: &str, seconds: std::ops::Range<i64>) {
     let partitions = if topic == "web" { 2 } else { 1 };
@@ -80,9 +100,10 @@ fn a_source_that_falls_quiet_holds_no_window_and_what_it_says_later_may_be_late(
     let mut run = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
     run.wait_for_records(60, RUN_LIMIT);
     // `app` has stopped at 19; `web` goes on, so that it isn't idle, whichever second its last record came in.
+    let mut next = 40;
     deadline::until("the quiet source is as far as the other one", RUN_LIMIT, || {
-        let read: i64 = rig.manifests().last()?.of["web"].partitions.iter().map(|p| p.end).sum();
-        produce(&rig, "web", read..read + 2);
+        produce(&rig, "web", next..next + 2);
+        next += 2;
         matches!(watermarks(&rig)?, [Some(web), Some(app)] if web == app && app > 40).then_some(())
     });
     produce(&rig, "app", 20..30);
@@ -109,4 +130,18 @@ fn the_clock_closes_the_last_windows_once_both_sources_are_quiet() {
     assert_eq!((outcome.late["counts"], outcome.waiting["counts"]), (0, 0));
     // One epoch for both.
     assert!(matches!(outcome.moved["Clock"][..], [one, other] if one == other), "{:?}", outcome.moved);
+}
+
+#[test]
+fn a_sink_has_the_rows_of_a_source_and_of_windows_that_meet_in_a_union() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let mut rig = both_kinds(kafka);
+    rig.site.records_per_epoch = 20;
+    rig.site.trigger = json!({"type": "AvailableNow", "onEnd": "EmitAll"});
+    produce(&rig, "web", 0..100);
+    produce(&rig, "app", 0..100);
+    rig.finish();
+    let outcome = rig.assert_right();
+    assert_eq!(outcome.tables["table"].len(), 100 + 2 * 10, "each row of `app`, and ten windows of both");
 }
