@@ -125,7 +125,8 @@ impl Value {
         }
     }
 
-    /// A total order of the values of one type: nulls first, else [`Self::compare`]. Lists go by their first difference.
+    /// A total order of the values of one type: nulls first, else [`Self::compare`]. Lists go by their first
+    /// difference.
     #[must_use]
     pub fn order(&self, other: &Self) -> Ordering {
         match (self, other) {

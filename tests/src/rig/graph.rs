@@ -58,7 +58,8 @@ impl GraphRig {
         format!("{}-{topic}", self.site.topic)
     }
 
-    /// Produces records to the topic that sources call by this name, each with its timestamp in milliseconds since 1970.
+    /// Produces records to the topic that sources call by this name, each with its timestamp in milliseconds since
+    /// 1970.
     pub fn produce(&self, topic: &str, records: &[(i64, Record)]) {
         topic::produce_stamped(&self.site.bootstrap, &self.topic(topic), records);
     }

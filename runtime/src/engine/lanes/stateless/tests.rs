@@ -1,7 +1,7 @@
 //! A row that can't be processed costs only itself, wherever it is in a batch.
 #![allow(clippy::unwrap_used)]
 
-use arrow::array::{BinaryArray, Int64Array, StringArray};
+use arrow::array::{ArrayRef, BinaryArray, Int64Array, StringArray};
 use arrow::datatypes::{Int64Type, Schema};
 use weir_plan::expr;
 use weir_plan::plan::{Map, Step, StepOp};
