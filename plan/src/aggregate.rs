@@ -14,7 +14,9 @@ mod accumulators;
 mod calls;
 mod compile;
 mod fingerprint;
+mod functions;
 mod keys;
+mod parameters;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +36,7 @@ use crate::window::Window;
 pub use accumulators::Accumulator;
 pub use compile::compile;
 pub use fingerprint::{AggregateFingerprint, CallFingerprint};
+pub(crate) use functions::{by_name, names};
 
 /// The column of a window's output that holds its start.
 pub const WINDOW_START: &str = "window_start";

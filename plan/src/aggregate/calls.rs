@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion_common::ScalarValue;
 use datafusion_expr::expr::AggregateFunction;
-use datafusion_expr::{Expr, ident};
+use datafusion_expr::{Cast, Expr, ident};
 use datafusion_physical_expr::aggregate::AggregateExprBuilder;
 
-use super::Call;
 use super::accumulators::Kind;
+use super::functions::Own;
 use super::keys::reads;
-use crate::expr::{Binder, ExprError, ScalarExpr, canonical, refuse_aggregates, type_name, with_article};
-use crate::quote::quoted;
+use super::{Call, parameters};
+use crate::expr::{Binder, ExprError, ScalarExpr, canonical, refuse_aggregates};
 use crate::types::EVENT_TIME;
 
 pub(super) struct Calls {
@@ -106,26 +106,33 @@ impl Calls {
         self.binder.condition(planned.clone()).map(|_| ())
     }
 
-    /// The call with its arguments cast to stored types, which the function takes without further coercion.
+    /// The call with its arguments cast to the types that the function takes without further coercion.
     fn coerced(&self, aggregate: &AggregateFunction) -> Result<AggregateFunction, ExprError> {
         let name = aggregate.func.name();
+        let takes = parameters::of(name);
         let mut stored = aggregate.clone();
         stored.params.filter = None;
-        for arg in &mut stored.params.args {
+        if stored.params.args.len() != takes.len() {
+            let (found, words) = (stored.params.args.len(), parameters::in_words(takes));
+            let (call, plural) = (text(aggregate, None), if found == 1 { "" } else { "s" });
+            return Err(ExprError(format!("`{call}` has {found} argument{plural}, and `{name}` takes {words}")));
+        }
+        for (arg, takes) in stored.params.args.iter_mut().zip(takes) {
             let written = canonical(arg);
             *arg = match self.binder.simplify(std::mem::take(arg))? {
                 // `count(*)` may count any column that is never null, and a column of the input needs no new array.
                 Expr::Literal(value, _) if name == "count" && !value.is_null() => self.never_null(value),
                 other => self.binder.stored(other)?,
             };
-            check_type(name, &written, &self.binder.type_of(arg)?)?;
+            let found = self.binder.type_of(arg)?;
+            let wanted = takes.cast_of(&found, name, &written).map_err(ExprError)?;
+            if wanted != found {
+                let cast = Cast::new_from_field(Box::new(std::mem::take(arg)), Arc::new(Field::new("", wanted, true)));
+                *arg = self.binder.simplify(Expr::Cast(cast))?;
+            }
         }
-        if stored.params.args.len() != 1 {
-            return Err(ExprError(format!(
-                "`{}` has {} arguments, and `{name}` takes one",
-                text(aggregate, None),
-                stored.params.args.len()
-            )));
+        if Own::of(name).is_some() {
+            return Ok(stored);
         }
         match self.binder.simplify(Expr::AggregateFunction(stored))? {
             Expr::AggregateFunction(coerced) => Ok(coerced),
@@ -157,8 +164,12 @@ impl Calls {
             .alias(&name)
             .build()
             .map_err(|e| self.binder.error(&e))?;
-        let mut state_fields = function.state_fields().map_err(|e| self.binder.error(&e))?;
-        let kind = Kind::of(coerced.func.name(), args.first().map_or(&DataType::Null, |arg| arg.field.data_type()));
+        let argument = args.first().map_or(&DataType::Null, |arg| arg.field.data_type());
+        let kind = Own::of(coerced.func.name()).map_or_else(|| Kind::of(coerced.func.name(), argument), Own::kind);
+        let mut state_fields = match kind.state_fields() {
+            Some(fields) => fields,
+            None => function.state_fields().map_err(|e| self.binder.error(&e))?,
+        };
         let added_state = kind.added_state();
         let added = added_state.len();
         state_fields.extend(added_state);
@@ -175,20 +186,6 @@ impl Calls {
             reads: Vec::new(),
             kind,
         })
-    }
-}
-
-fn check_type(function: &str, arg: &str, found: &DataType) -> Result<(), ExprError> {
-    let (wanted, fits) = match function {
-        "sum" | "avg" => ("numbers", found.is_numeric()),
-        "min" | "max" => ("numbers, strings, dates, timestamps and booleans", !found.is_nested()),
-        _ => return Ok(()),
-    };
-    if fits {
-        Ok(())
-    } else {
-        let found = with_article(&type_name(found));
-        Err(ExprError(format!("`{function}` takes {wanted}, and {} is {found}", quoted(arg))))
     }
 }
 

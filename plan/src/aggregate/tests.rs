@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod spark;
 mod states;
 
 use std::sync::Arc;
@@ -104,6 +105,8 @@ fn the_rides_step_compiles_to_its_parts() {
 #[test]
 fn equal_calls_are_kept_once_however_they_are_written() {
     let columns = [
+        column("spread", "std(price) + stddev(price) + stddev_samp(price)", None),
+        column("all_paid", "every(paid) and bool_and(paid)", None),
         column("mean", "sum(price) / count(*)", None),
         column("total", "round( SUM( price ), 2)", None),
         column("n", "count(1) + count(*)", None),
@@ -115,6 +118,8 @@ fn equal_calls_are_kept_once_however_they_are_written() {
     assert_eq!(
         calls(&a),
         [
+            "stddev_samp(price)",
+            "bool_and(paid)",
             "sum(price)",
             "count(*)",
             "sum(price) FILTER (WHERE (price > 10))",
@@ -122,7 +127,7 @@ fn equal_calls_are_kept_once_however_they_are_written() {
         ]
     );
     let filtered: Vec<_> = a.calls.iter().map(|c| c.filter.is_some()).collect();
-    assert_eq!(filtered, [false, false, true, true]);
+    assert_eq!(filtered, [false, false, false, false, true, true]);
 }
 
 #[test]
@@ -157,6 +162,12 @@ fn results_have_the_documented_types() {
         ("sum(case when paid then 1 else 0 end)", "bigint"),
         ("sum(coalesce(seats, 0))", "bigint"),
         ("sum(price) > 3", "boolean"),
+        ("stddev(amount)", "double"),
+        ("corr(seats, price)", "double"),
+        ("every(paid)", "boolean"),
+        ("any(price > 3)", "boolean"),
+        ("bit_or(seats)", "int"),
+        ("bit_xor(userId)", "bigint"),
         ("upper(city)", "string"),
         ("city", "string"),
         ("window_end", "timestamp"),
@@ -202,7 +213,7 @@ fn what_aggregates_cannot_do_is_refused() {
     assert_eq!(refused_expr("sum(*)"), "`sum(*)`: `*` is only for `count(*)`, `sum` takes a column");
     assert_eq!(
         refused_expr("median(price)"),
-        "the aggregate `median` is not supported yet: there are sum, avg, count, min, max"
+        "the aggregate `median` is not supported yet: the reference of expressions lists those that are"
     );
     assert_eq!(
         refused_expr("sum(pricee)").split(':').next(),
@@ -221,6 +232,11 @@ fn what_aggregates_cannot_do_is_refused() {
     assert_eq!(refused_expr("sum(price > 2)"), "`sum` takes numbers, and `(price > 2)` is a boolean");
     assert_eq!(refused_expr("sum(day)"), "`sum` takes numbers, and `day` is a date");
     assert_eq!(refused_expr("sum(price, price)"), "`sum(price, price)` has 2 arguments, and `sum` takes one");
+    assert_eq!(refused_expr("corr(price)"), "`corr(price)` has 1 argument, and `corr` takes two");
+    assert_eq!(refused_expr("stddev(city)"), "`stddev_samp` takes numbers, and `city` is a string");
+    assert_eq!(refused_expr("covar_pop(price, day)"), "`covar_pop` takes numbers, and `day` is a date");
+    assert_eq!(refused_expr("any(seats)"), "`bool_or` takes conditions, and `seats` is an int");
+    assert_eq!(refused_expr("bit_and(price)"), "`bit_and` takes ints and bigints, and `price` is a double");
     assert!(refused_expr("min(null)").starts_with("this is always null"));
     assert_eq!(
         refused_expr("sum(price) + city"),

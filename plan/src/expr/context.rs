@@ -12,14 +12,11 @@ use datafusion_functions::core::planner::CoreFunctionPlanner;
 use datafusion_functions::datetime::planner::DatetimeFunctionPlanner;
 use datafusion_functions::unicode::planner::UnicodeFunctionPlanner;
 use datafusion_functions_aggregate::planner::AggregateFunctionPlanner;
-use datafusion_functions_aggregate::{average, count, min_max, sum};
 use datafusion_sql::sqlparser::ast::DataType as SqlType;
 
+use crate::aggregate;
 use crate::functions::scalar_functions;
 use crate::types::DataType;
-
-/// The aggregates that a step with windows supports.
-pub(crate) const AGGREGATES: [&str; 5] = ["sum", "avg", "count", "min", "max"];
 
 /// Built once: there are about two hundred functions, and a pipeline has many expressions.
 pub(super) static CONTEXT: LazyLock<Context> = LazyLock::new(Context::new);
@@ -42,15 +39,13 @@ impl Context {
             }
             functions.insert(function.name().to_owned(), function);
         }
-        let aggregates =
-            [sum::sum_udaf(), average::avg_udaf(), count::count_udaf(), min_max::min_udaf(), min_max::max_udaf()];
         let mut options = ConfigOptions::default();
         options.execution.time_zone = Some("UTC".to_owned());
         options.sql_parser.enable_ident_normalization = false;
         Self {
             options: Arc::new(options),
             functions,
-            aggregates: aggregates.into_iter().map(|a| (a.name().to_owned(), a)).collect(),
+            aggregates: aggregate::by_name().into_iter().map(|(name, a)| (name.to_owned(), a)).collect(),
             planners: vec![
                 Arc::new(CoreFunctionPlanner {}),
                 Arc::new(DatetimeFunctionPlanner),

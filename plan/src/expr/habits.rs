@@ -41,8 +41,7 @@ const JSON: &str =
     "declare what is inside as a column of the source, such as `s` of the type `struct<a: int>`, and write `s.a`";
 const HASHES: &str = "there are no hash functions yet: compute it where the records are produced";
 const ZONES: &str = "there are no time zones in expressions yet: times are in UTC";
-const AGGREGATE: &str = "the aggregate is not supported yet: there are sum, avg, count, min and max";
-const ONE_IF: &str = "write `max(case when … then 1 else 0 end) = 1` for any, and `min(…) = 1` for every";
+const AGGREGATE: &str = "the aggregate is not supported yet: the reference of expressions lists those that are";
 const A_CASE: &str = "write `case when … then … else … end`";
 const A_NAME: &str = "write the name of the column alone, as in `city`";
 const CAST: &str = "cast($1 as $2)";
@@ -281,14 +280,12 @@ pub(super) const HABITS: &[Habit] = &[
     habit("to_json", &["s"], Lacking(JSON)),
     habit("transform", &["tags"], Lacking(ARRAYS)),
     // Aggregates.
-    habit("any", &["paid"], Lacking(ONE_IF)),
     habit("any_value", &["city"], Lacking(AGGREGATE)),
     habit("approx_count_distinct", &["city"], Lacking(AGGREGATE)),
     habit("approx_percentile", &["price", "0.5"], Lacking(AGGREGATE)),
     habit("collect_list", &["city"], Lacking(AGGREGATE)),
     habit("collect_set", &["city"], Lacking(AGGREGATE)),
     habit("count_if", &["paid"], Lacking("write `count(*)`, and the condition as the column's `filter`")),
-    habit("every", &["paid"], Lacking(ONE_IF)),
     habit("first", &["city"], Lacking(AGGREGATE)),
     habit("last", &["city"], Lacking(AGGREGATE)),
     habit("max_by", &["city", "price"], Lacking(AGGREGATE)),
@@ -297,8 +294,6 @@ pub(super) const HABITS: &[Habit] = &[
     habit("mode", &["city"], Lacking(AGGREGATE)),
     habit("percentile", &["price", "0.5"], Lacking(AGGREGATE)),
     habit("percentile_approx", &["price", "0.5"], Lacking(AGGREGATE)),
-    habit("some", &["paid"], Lacking(ONE_IF)),
-    habit("std", &["price"], Lacking(AGGREGATE)),
     // Window functions over other rows.
     habit("dense_rank", &[], Lacking(OVER)),
     habit("first_value", &["city"], Lacking(OVER)),

@@ -6,8 +6,9 @@ use datafusion_common::{DataFusionError, SchemaError};
 use datafusion_expr::planner::ContextProvider;
 use datafusion_functions_aggregate::all_default_aggregate_functions;
 
-use super::context::{AGGREGATES, CONTEXT};
+use super::context::CONTEXT;
 use super::parse::parser_sentence;
+use crate::aggregate;
 use crate::quote::quoted;
 use crate::types::{DataType, normalized};
 
@@ -229,10 +230,13 @@ pub(super) fn no_such_function(name: &str) -> String {
     let is_aggregate =
         all_default_aggregate_functions().iter().any(|f| f.name() == name || f.aliases().iter().any(|a| a == name));
     if is_aggregate {
-        return format!("the aggregate `{name}` is not supported yet: there are {}", AGGREGATES.join(", "));
+        return format!(
+            "the aggregate `{name}` is not supported yet: the reference of expressions lists those that are"
+        );
     }
     let names = CONTEXT.udf_names();
-    let hint = nearest(name, names.iter().map(String::as_str).chain(AGGREGATES));
+    let aggregates: Vec<&str> = aggregate::names().collect();
+    let hint = nearest(name, names.iter().map(String::as_str).chain(aggregates));
     format!(
         "there is no function {}{}",
         quoted(name),

@@ -10,11 +10,11 @@ use datafusion_sql::sqlparser::ast::{
 use datafusion_sql::sqlparser::parser::{Parser, ParserError};
 use datafusion_sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
-use super::context::AGGREGATES;
 use super::dialect::Bounded;
 use super::methods::arguments;
 use super::nesting::has_too_deep_types;
 use super::{ExprError, habits, methods, slips, syntax};
+use crate::aggregate;
 use crate::quote::quoted;
 use crate::types;
 
@@ -274,7 +274,7 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
         return ControlFlow::Continue(());
     }
     let name = function.name.to_string();
-    let is_aggregate = AGGREGATES.iter().any(|a| name.eq_ignore_ascii_case(a));
+    let is_aggregate = aggregate::names().any(|a| name.eq_ignore_ascii_case(a));
     if function.over.is_some() {
         return ControlFlow::Break(format!("`{name}(…) OVER` is a window function, which cannot be used here"));
     }

@@ -6,6 +6,7 @@
 
 mod average;
 mod extreme;
+mod moments;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,8 @@ use datafusion_physical_expr::aggregate::AggregateFunctionExpr;
 
 use self::average::Average;
 use self::extreme::{Extreme, Greatest, Least};
+pub(super) use self::moments::Moment;
+use self::moments::Moments;
 use self::sum::Sum;
 
 /// Partial states that can merge in any order.
@@ -39,6 +42,7 @@ pub(super) enum Kind {
     Average,
     Least,
     Greatest,
+    Moments(Moment),
 }
 
 impl Kind {
@@ -49,6 +53,14 @@ impl Kind {
             ("min", DataType::Float32 | DataType::Float64) => Self::Least,
             ("max", DataType::Float32 | DataType::Float64) => Self::Greatest,
             _ => Self::DataFusion,
+        }
+    }
+
+    /// The state columns; `None` if they are those of DataFusion's accumulator and what [`Self::added_state`] adds.
+    pub fn state_fields(self) -> Option<Vec<FieldRef>> {
+        match self {
+            Self::Moments(moment) => Some(moment.state_fields()),
+            Self::DataFusion | Self::Sum | Self::Average | Self::Least | Self::Greatest => None,
         }
     }
 
@@ -79,6 +91,7 @@ impl Kind {
             (Self::Least, DataType::Float64) => Box::new(Extreme::<Float64Type, Least>::default()),
             (Self::Greatest, DataType::Float32) => Box::new(Extreme::<Float32Type, Greatest>::default()),
             (Self::Greatest, DataType::Float64) => Box::new(Extreme::<Float64Type, Greatest>::default()),
+            (Self::Moments(moment), _) => Box::new(Moments::new(moment)),
             _ if function.groups_accumulator_supported() => {
                 Box::new(DataFusions(function.create_groups_accumulator()?))
             }
@@ -126,6 +139,11 @@ impl GroupsAccumulator for DataFusions {
     }
 }
 
+/// Whether the filter keeps a row.
+fn counts(filter: Option<&BooleanArray>, row: usize) -> bool {
+    filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
+}
+
 /// Calls `take` with the group and value of each row that is not null and that the filter keeps.
 fn for_each<T: ArrowPrimitiveType>(
     values: &PrimitiveArray<T>,
@@ -138,8 +156,8 @@ fn for_each<T: ArrowPrimitiveType>(
         pairs.for_each(|(group, value)| take(*group, *value));
         return;
     }
-    let counts = |row: usize| values.is_valid(row) && filter.is_none_or(|f| f.is_valid(row) && f.value(row));
-    pairs.enumerate().filter(|(row, _)| counts(*row)).for_each(|(_, (group, value))| take(*group, *value));
+    let is_taken = |row: usize| values.is_valid(row) && counts(filter, row);
+    pairs.enumerate().filter(|(row, _)| is_taken(*row)).for_each(|(_, (group, value))| take(*group, *value));
 }
 
 /// The partial state of each row, as if the row were a group of its own.

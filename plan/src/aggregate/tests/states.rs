@@ -97,6 +97,10 @@ fn merged_states_equal_one_state() {
     for column in others {
         expressions.extend(["count", "min", "max"].map(|f| format!("{f}({column})")));
     }
+    expressions.extend(["bool_and", "bool_or"].map(|f| format!("{f}(b)")));
+    for column in ["i", "l"] {
+        expressions.extend(["bit_and", "bit_or", "bit_xor"].map(|f| format!("{f}({column})")));
+    }
     for expr in &expressions {
         for filter in [None, Some("keep"), Some("i > 100000")] {
             let call = call(expr, filter);
