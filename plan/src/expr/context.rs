@@ -21,6 +21,18 @@ use crate::types::DataType;
 /// The aggregates that a step with windows supports.
 pub(crate) const AGGREGATES: [&str; 5] = ["sum", "avg", "count", "min", "max"];
 
+/// Spark's other names of functions.
+const ALIASES: [(&str, &str); 8] = [
+    ("dateadd", "date_add"),
+    ("endswith", "ends_with"),
+    ("lcase", "lower"),
+    ("regexp", "regexp_like"),
+    ("rlike", "regexp_like"),
+    ("startswith", "starts_with"),
+    ("to_unix_timestamp", "to_unixtime"),
+    ("ucase", "upper"),
+];
+
 /// Built once: there are about two hundred functions, and a pipeline has many expressions.
 pub(super) static CONTEXT: LazyLock<Context> = LazyLock::new(Context::new);
 
@@ -41,6 +53,11 @@ impl Context {
                 functions.insert(alias.clone(), Arc::clone(&function));
             }
             functions.insert(function.name().to_owned(), function);
+        }
+        for (alias, name) in ALIASES {
+            if let Some(function) = functions.get(name).cloned() {
+                functions.insert(alias.to_owned(), function);
+            }
         }
         let aggregates =
             [sum::sum_udaf(), average::avg_udaf(), count::count_udaf(), min_max::min_udaf(), min_max::max_udaf()];
