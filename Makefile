@@ -23,7 +23,7 @@ SNAPSHOTS := $(WEIR_CACHE)/snapshots
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-test build generate demo test e2e smoke chart images \
-  soak fuzz bench bench-growth bench-latency bench-stages bench-peers bench-build instructions memcheck \
+  soak fuzz spark-parity bench bench-growth bench-latency bench-stages bench-peers bench-build instructions memcheck \
   lint deny docs sbom
 
 help: ## list the targets
@@ -84,6 +84,10 @@ soak: build deps-test ## run with all faults at once, for half an hour (SOAK_SEC
 # Without a target it says which there are. SECONDS is a variable of bash too, so the script gets it as an argument.
 fuzz: deps ## try random input on what reads bytes of others, and go on where the last run ended (TARGET=json SECONDS=1800)
 	fuzz/run "$(TARGET)" "$(or $(SECONDS),60)"
+
+# Not a part of CI, which compares what Weir gives with the committed results of Spark.
+spark-parity: deps-test ## run Spark over the expressions of plan/tests/spark, and compare with its committed results (UPDATE=--update writes them)
+	plan/tests/spark/run $(UPDATE)
 
 # Benchmarks use release builds. Each writes a report (REPORT=DIR), and BENCH_FLAGS="--scale 0.1 --runs 1" makes them
 # quick. bench/README.md says more.

@@ -39,6 +39,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod times;
 mod unite;
 mod weight;
 

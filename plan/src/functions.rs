@@ -9,12 +9,21 @@ mod date_format;
 mod date_trunc;
 mod datetime_pattern;
 mod datetime_text;
+mod days;
+pub(crate) mod decimals;
 mod initcap;
+mod java_regex;
 mod log;
+mod numbers;
+mod parts;
+pub(crate) mod reading;
 mod regexp_extract;
 mod regexp_like;
 mod regexp_replace;
-mod substr;
+mod round;
+mod simple;
+mod strings;
+mod text_of;
 mod to_date;
 mod to_timestamp;
 mod to_unixtime;
@@ -25,6 +34,7 @@ use arrow::datatypes::DataType;
 use datafusion_expr::ScalarUDF;
 
 pub(crate) use by_pattern::refused_pattern;
+pub(crate) use parts::unknown_part;
 
 /// The most bytes of one value that an expression computes. A column that is passed through unchanged is bounded only
 /// by the size of its record.
@@ -38,14 +48,15 @@ pub(crate) const CALL_BYTES_MAX: u64 = 16 * VALUE_BYTES_MAX as u64;
 /// result.
 const WITHOUT_MEANING: [&str; 3] = ["version", "input_file_name", "file_row_index"];
 
-/// The function that reads texts as a cast to `target` does, or as a `try_cast` does; `None` if Arrow's casts do what
-/// Spark's do.
-pub(crate) fn reading_cast(target: &DataType, is_try: bool) -> Option<ScalarUDF> {
+/// The function that gives what Spark's cast of a value of the type `found` to `target` gives, or its `try_cast`.
+/// `None` if Arrow's casts do what Spark's do.
+pub(crate) fn cast_function(found: &DataType, target: &DataType, is_try: bool) -> Option<ScalarUDF> {
     let misfit = if is_try { by_pattern::Misfit::IsNull } else { by_pattern::Misfit::Fails };
     match target {
-        DataType::Date32 => Some(to_date::ToDate::cast(misfit).into()),
-        DataType::Timestamp(..) => Some(to_timestamp::ToTimestamp::cast(misfit).into()),
-        _ => None,
+        DataType::Date32 if found.is_string() => Some(to_date::ToDate::cast(misfit).into()),
+        DataType::Timestamp(..) if found.is_string() => Some(to_timestamp::ToTimestamp::cast(misfit).into()),
+        target if target.is_string() && text_of::has_own_text(found) => Some(text_of::function()),
+        target => reading::Reading::of(found, target, is_try).map(ScalarUDF::from),
     }
 }
 
@@ -63,12 +74,12 @@ pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::from(regexp_extract::RegexpExtract::new()),
         ScalarUDF::from(regexp_like::RegexpLike::new()),
         ScalarUDF::from(regexp_replace::RegexpReplace::new()),
-        ScalarUDF::from(substr::Substr::within()),
-        ScalarUDF::from(substr::Substr::left()),
-        ScalarUDF::from(substr::Substr::right()),
+        ScalarUDF::from(round::Round::half_up()),
+        ScalarUDF::from(round::Round::half_even()),
         ScalarUDF::from(to_date::ToDate::failing()),
         ScalarUDF::from(to_date::ToDate::trying()),
         ScalarUDF::from(to_unixtime::ToUnixtime::new()),
     ];
-    functions.chain(own.into_iter().chain(to_timestamp::all()).map(Arc::new)).collect()
+    let own = own.into_iter().chain(to_timestamp::all()).chain(numbers::all()).chain(strings::all());
+    functions.chain(own.chain(parts::all()).chain(days::all()).map(Arc::new)).collect()
 }

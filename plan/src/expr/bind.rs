@@ -18,11 +18,11 @@ use datafusion_physical_expr::expressions::CastExpr;
 use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion_sql::sqlparser::ast::{Expr as SqlExpr, visit_expressions};
 
-use super::checked::{checked, is_arithmetic};
+use super::checked::{checked, is_arithmetic, refuse_beyond_years};
 use super::context::CONTEXT;
 use super::message::{describe, no_such_column, no_such_column_in, type_name, unknown_column, with_article};
 use super::mistyped::{is_senseless, mistyped};
-use super::{ExprError, ScalarExpr, fields, floats, hints, nulls, parse, patterns, quotes, signs, texts, unite};
+use super::{ExprError, ScalarExpr, fields, floats, hints, nulls, parse, patterns, quotes, signs, texts, times, unite};
 use crate::quote::quoted;
 use crate::types::normalized;
 
@@ -73,7 +73,8 @@ impl Binder {
         {
             return Err(ExprError(sentence));
         }
-        unite::united(expr.clone(), &self.df_schema)
+        times::added(expr.clone(), &self.simplifier, &self.df_schema)
+            .and_then(|added| unite::united(added, &self.df_schema))
             .and_then(|united| floats::normal(united, &self.df_schema))
             .and_then(|united| self.simplifier.coerce(united, &self.df_schema))
             .and_then(|coerced| texts::read(coerced, &self.df_schema))
@@ -148,8 +149,8 @@ impl Binder {
         Ok(compiled)
     }
 
-    /// Refuses constants that fail. The simplifier leaves them in place, and within a `coalesce` or `case` they would
-    /// fail only when a row reaches them.
+    /// Refuses constants that fail, and those beyond the years 1 to 9999. The simplifier leaves failing calls in place,
+    /// and within a `coalesce` or `case` they would fail only when a row reaches them.
     fn refuse_failing_constants(&self, simplified: &Expr) -> Result<(), ExprError> {
         let mut refused = Ok(());
         let _ = simplified.apply(|e| {
@@ -157,7 +158,10 @@ impl Binder {
             if !e.column_refs().is_empty() {
                 return Ok(Continue);
             }
-            if !matches!(e, Expr::Literal(..)) {
+            if let Expr::Literal(value, _) = e {
+                let values = value.to_array();
+                refused = values.and_then(|values| refuse_beyond_years(&values)).map_err(|e| self.error(&e));
+            } else {
                 refused = self
                     .physical(e, "", "")
                     .and_then(|constant| constant.try_evaluate(&self.no_rows).map_err(ExprError))

@@ -5,9 +5,12 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, PrimitiveArray, RecordBatch};
 use arrow::compute::kernels::numeric::neg;
-use arrow::datatypes::{DataType, Decimal128Type, Schema};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Schema, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampSecondType,
+};
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{Result, ScalarValue, exec_err};
 use datafusion_expr::{ColumnarValue, Operator};
@@ -15,6 +18,7 @@ use datafusion_physical_expr::expressions::{BinaryExpr, NegativeExpr};
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
 use super::refuse_oversized;
+use crate::calendar::{US_PER_DAY, US_PER_SECOND};
 use crate::functions::CALL_BYTES_MAX;
 
 /// Base of a decimal's bound: a decimal of p digits holds only values below 10^p.
@@ -48,6 +52,7 @@ pub(super) fn checked(physical: Arc<dyn PhysicalExpr>, schema: &Schema) -> Resul
         Ok(Transformed::yes(match strict.data_type(schema)? {
             // The kernels check only that a decimal fits 128 bits, not that it fits the digits of its type.
             DataType::Decimal128(precision, scale) => Arc::new(InDigits { of: strict, precision, scale }),
+            DataType::Date32 | DataType::Timestamp(..) => Arc::new(InYears { of: strict }),
             _ => strict,
         }))
     })?;
@@ -184,6 +189,98 @@ impl PhysicalExpr for InDigits {
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
         Ok(Arc::new(Self { of: Arc::clone(&children[0]), precision: self.precision, scale: self.scale }))
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.of.fmt_sql(f)
+    }
+}
+
+/// The days of the years 1 to 9999, counted from 1970-01-01.
+const DAYS: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
+
+/// Checks that the dates or timestamps of the inner expression lie in the years 1 to 9999.
+#[derive(Debug, Eq)]
+struct InYears {
+    of: Arc<dyn PhysicalExpr>,
+}
+
+impl PartialEq for InYears {
+    fn eq(&self, other: &Self) -> bool {
+        self.of.eq(&other.of)
+    }
+}
+
+impl Hash for InYears {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.of.hash(state);
+    }
+}
+
+impl fmt::Display for InYears {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.of.fmt(f)
+    }
+}
+
+fn all<T: ArrowPrimitiveType>(values: &PrimitiveArray<T>, fits: impl Fn(T::Native) -> bool) -> bool {
+    values.values().iter().all(|value| fits(*value)) || values.iter().flatten().all(fits)
+}
+
+/// Refuses dates and timestamps that lie beyond the years 1 to 9999.
+pub(super) fn refuse_beyond_years(times: &dyn Array) -> Result<()> {
+    // The value below a null is undefined and must not fail.
+    let all_fit = match times.data_type() {
+        DataType::Date32 => all(times.as_primitive::<Date32Type>(), |day| DAYS.contains(&day)),
+        DataType::Timestamp(unit, _) => {
+            let per_day = US_PER_DAY
+                / match unit {
+                    TimeUnit::Second => US_PER_SECOND,
+                    TimeUnit::Millisecond => 1000,
+                    TimeUnit::Microsecond => 1,
+                    // Nanoseconds end long before.
+                    TimeUnit::Nanosecond => return Ok(()),
+                };
+            let is_time = |time: i64| i32::try_from(time.div_euclid(per_day)).is_ok_and(|day| DAYS.contains(&day));
+            match unit {
+                TimeUnit::Second => all(times.as_primitive::<TimestampSecondType>(), is_time),
+                TimeUnit::Millisecond => all(times.as_primitive::<TimestampMillisecondType>(), is_time),
+                _ => all(times.as_primitive::<TimestampMicrosecondType>(), is_time),
+            }
+        }
+        _ => true,
+    };
+    if all_fit {
+        Ok(())
+    } else {
+        exec_err!("the result lies beyond the years 1 to 9999, and all dates and times lie there")
+    }
+}
+
+impl PhysicalExpr for InYears {
+    fn data_type(&self, schema: &Schema) -> Result<DataType> {
+        self.of.data_type(schema)
+    }
+
+    fn nullable(&self, schema: &Schema) -> Result<bool> {
+        self.of.nullable(schema)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        let found = self.of.evaluate(batch)?;
+        match &found {
+            ColumnarValue::Array(array) => refuse_beyond_years(array)?,
+            ColumnarValue::Scalar(scalar) => refuse_beyond_years(&scalar.to_array()?)?,
+        }
+        Ok(found)
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.of]
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
+        Ok(Arc::new(Self { of: Arc::clone(&children[0]) }))
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

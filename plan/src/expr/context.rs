@@ -18,6 +18,18 @@ use crate::aggregate;
 use crate::functions::scalar_functions;
 use crate::types::DataType;
 
+/// Spark's other names of functions.
+const ALIASES: [(&str, &str); 8] = [
+    ("dateadd", "date_add"),
+    ("endswith", "ends_with"),
+    ("lcase", "lower"),
+    ("regexp", "regexp_like"),
+    ("rlike", "regexp_like"),
+    ("startswith", "starts_with"),
+    ("to_unix_timestamp", "to_unixtime"),
+    ("ucase", "upper"),
+];
+
 /// Built once: there are about two hundred functions, and a pipeline has many expressions.
 pub(super) static CONTEXT: LazyLock<Context> = LazyLock::new(Context::new);
 
@@ -38,6 +50,11 @@ impl Context {
                 functions.insert(alias.clone(), Arc::clone(&function));
             }
             functions.insert(function.name().to_owned(), function);
+        }
+        for (alias, name) in ALIASES {
+            if let Some(function) = functions.get(name).cloned() {
+                functions.insert(alias.to_owned(), function);
+            }
         }
         let mut options = ConfigOptions::default();
         options.execution.time_zone = Some("UTC".to_owned());

@@ -52,10 +52,7 @@ const ROWS: &str = "it gives several rows for one, which is a step's work and is
 const CLOCK: &str = "its result would differ when an epoch is run again: write `_event_time` or a column";
 const DIGITS: &str = "write a cast to a decimal of the digits that there are, as in `cast(… as decimal(10,2))`";
 const FORMATS: &str = "join the parts by `concat(…)` or `||`, and pad numbers by `lpad(…, 5, '0')`";
-const HALF_EVEN: &str = "there is no rounding half to even: write `round(…)`, which rounds half away from zero";
 const WHOLE: &str = "whole numbers";
-const AN_INTERVAL: &str = "add an interval that is written out, as in `ts + interval '2 months'`";
-const A_DIFFERENCE: &str = "write the difference of `to_unixtime(…)` of both times, which is in seconds";
 const OFFSETS: &str = "write the record's own coordinates as columns, which `metadataColumns` of the source gives";
 
 const fn habit(name: &'static str, args: &'static [&'static str], advice: Advice) -> Habit {
@@ -105,42 +102,22 @@ pub(super) const HABITS: &[Habit] = &[
     habit("to_varchar", &["seats"], Write("cast($1 as string)")),
     habit("typeof", &["city"], Lacking("`weir validate` prints the type of each column")),
     // Text.
-    habit("base64", &["cast(city as binary)"], Write("encode($1, 'base64pad')")),
-    habit("char", &["seats"], Write("chr($1)")),
     habit("charindex", &["'r'", "city"], Built(built::locate, "write `strpos(…, …)`, which takes the text first")),
     habit("elt", &["2", "city", "'x'"], Built(built::elt, "write a `case`, with a `when` for each place")),
-    habit("endswith", &["city", "'s'"], Write("ends_with($1, $2)")),
     habit("format_number", &["price", "2"], Lacking("there are no separators of thousands: write `cast(cast(… as \
                                                      decimal(38,2)) as string)` for the digits without them")),
     habit("format_string", &["'%s!'", "city"], Lacking(FORMATS)),
-    habit("hex", &["city"], Each(&[
-        ("upper(encode($1, 'hex'))", "the bytes of a text"),
-        ("upper(to_hex(cast($1 as bigint)))", "a whole number"),
-    ])),
-    habit("lcase", &["city"], Write("lower($1)")),
-    habit("len", &["city"], Write("length($1)")),
-    habit("locate", &["'r'", "city", "2"], Built(built::locate, "write `strpos(…, …)`, which takes the text first")),
     habit("mid", &["city", "2", "3"], Write("substr($1, $2, $3)")),
     habit("printf", &["'%s!'", "city"], Lacking(FORMATS)),
-    habit("regexp", &["city", "'^P'"], Write("regexp_like($1, $2)")),
     habit("regexp_extract_all", &["city", "'P'"], Lacking(ARRAYS)),
-    habit("regexp_substr", &["city", "'P'"], Write("nullif(regexp_extract($1, $2, 0), '')")),
-    habit("rlike", &["city", "'^P'"], Write("regexp_like($1, $2)")),
     habit("sentences", &["city"], Lacking(ARRAYS)),
     habit("soundex", &["city"], Lacking(PLAIN)),
     habit("ilike", &["city", "'p%'"], Write("$1 ilike $2")),
     habit("like", &["city", "'P%'"], Write("$1 like $2")),
-    habit("space", &["seats"], Write("repeat(' ', $1)")),
     habit("split", &["city", "'-'"], Each(&[
         ("split_part($1, $2, 1)", "the first part, by a separator that is no regular expression"),
     ])),
     habit("split_index", &["city", "'-'", "0"], Write("split_part($1, $2, $3 + 1)")),
-    habit("startswith", &["city", "'P'"], Write("starts_with($1, $2)")),
-    habit("ucase", &["city"], Write("upper($1)")),
-    habit("unbase64", &["city"], Write("decode($1, 'base64')")),
-    habit("unhex", &["city"], Write("decode($1, 'hex')")),
-    habit("url_decode", &["city"], Lacking(PLAIN)),
-    habit("url_encode", &["city"], Lacking(PLAIN)),
     habit("parse_url", &["city", "'HOST'"], Lacking("write \
         `regexp_extract(…, '^[a-z]+://([^/:?#]+)', 1)` for the host, and other patterns for other parts")),
     // Hashes.
@@ -156,24 +133,8 @@ pub(super) const HABITS: &[Habit] = &[
     habit("sha512", &["city"], Lacking(HASHES)),
     habit("xxhash64", &["city"], Lacking(HASHES)),
     // Numbers.
-    habit("bin", &["seats"], Lacking(PLAIN)),
-    habit("bit_count", &["seats"], Lacking(PLAIN)),
-    habit("bround", &["price"], Lacking(HALF_EVEN)),
-    habit("ceiling", &["price"], Write("ceil($1)")),
-    habit("conv", &["city", "16", "10"], Lacking(PLAIN)),
     habit("div", &["seats", "2"], Each(&[("$1 / $2", "whole numbers")])),
-    habit("e", &[], Write("exp(1)")),
-    habit("expm1", &["price"], Write("exp($1) - 1")),
-    habit("hypot", &["price", "weight"], Write("sqrt($1 * $1 + $2 * $2)")),
-    habit("log1p", &["price"], Write("ln(1 + $1)")),
-    habit("mod", &["seats", "2"], Write("$1 % $2")),
     habit("negative", &["seats"], Write("-$1")),
-    habit("pmod", &["seats", "2"], Write("case when $1 % $2 < 0 then ($1 % $2 + $2) % $2 else $1 % $2 end")),
-    habit("positive", &["seats"], Write("$1")),
-    habit("rint", &["price"], Lacking(HALF_EVEN)),
-    habit("shiftleft", &["seats", "2"], Write("$1 << $2")),
-    habit("shiftright", &["seats", "2"], Write("$1 >> $2")),
-    habit("sign", &["price"], Write("signum($1)")),
     habit("truncate", &["price", "2"], Write("trunc($1, $2)")),
     habit("try_add", &["seats", "1"], Each(&[("try_cast(cast($1 as decimal(38,0)) + $2 as bigint)", WHOLE)])),
     habit("try_divide", &["seats", "userId"], Each(&[
@@ -186,57 +147,19 @@ pub(super) const HABITS: &[Habit] = &[
     habit("randn", &[], Lacking("its result would differ when an epoch is run again: compute it where the records are \
                                  produced")),
     // Dates and times.
-    habit("add_months", &["day", "3"], Built(built::add_months, AN_INTERVAL)),
     habit("convert_timezone", &["'UTC'", "ts"], Lacking(ZONES)),
     habit("convert_tz", &["ts"], Lacking(ZONES)),
     habit("curdate", &[], Lacking(CLOCK)),
     habit("current_watermark", &["ts"], Lacking(OVER)),
-    habit("date_add", &["day", "7"], Built(built::date_add, AN_INTERVAL)),
-    habit("date_diff", &["day", "day"], Built(built::date_diff, A_DIFFERENCE)),
-    habit("date_sub", &["day", "7"], Write("cast($1 as date) - $2")),
-    habit("dateadd", &["MONTH", "2", "day"], Built(built::date_add, AN_INTERVAL)),
-    habit("datediff", &["day", "day"], Built(built::date_diff, A_DIFFERENCE)),
-    habit("date_from_unix_date", &["seats"], Write("cast(to_timestamp_seconds($1 * 86400) as date)")),
-    habit("day", &["ts"], Write("date_part('day', $1)")),
-    habit("dayname", &["ts"], Write("date_format($1, 'EEE')")),
-    habit("dayofmonth", &["ts"], Write("date_part('day', $1)")),
-    habit("dayofweek", &["ts"], Write("date_part('dow', $1) + 1")),
-    habit("dayofyear", &["ts"], Write("date_part('doy', $1)")),
     habit("from_utc_timestamp", &["ts"], Lacking(ZONES)),
     habit("getdate", &[], Lacking(CLOCK)),
-    habit("hour", &["ts"], Write("date_part('hour', $1)")),
-    habit("last_day", &["day"], Write("cast(date_trunc('month', $1) + interval '1 month' - interval '1 day' as date)")),
     habit("localtimestamp", &[], Lacking(CLOCK)),
-    habit("make_timestamp", &["2024", "1", "31", "12", "0", "0"], Write("to_timestamp(concat($1, '-', $2, '-', $3, ' ', \
-                                                                        $4, ':', $5, ':', $6))")),
-    habit("minute", &["ts"], Write("date_part('minute', $1)")),
-    habit("month", &["ts"], Write("date_part('month', $1)")),
-    habit("monthname", &["ts"], Write("date_format($1, 'MMM')")),
-    habit("months_between", &["ts", "ts"], Lacking("there are no parts of months: write the difference of \
-        `date_part('year', …) * 12 + date_part('month', …)` of both times for the months of the calendar between them")),
-    habit("next_day", &["day", "'Monday'"], Built(built::next_day, "write the name of the day as a text, as in \
-                                                                  `next_day(day, 'Monday')`, to be told")),
     habit("proctime", &[], Lacking(CLOCK)),
-    habit("quarter", &["ts"], Write("date_part('quarter', $1)")),
-    habit("second", &["ts"], Write("date_part('second', $1)")),
-    habit("timestamp_micros", &["userId"], Write("to_timestamp_micros($1)")),
-    habit("timestamp_millis", &["userId"], Write("to_timestamp_millis($1)")),
-    habit("timestamp_seconds", &["userId"], Write("to_timestamp_seconds($1)")),
-    habit("timestampadd", &["HOUR", "3", "ts"], Built(built::timestamp_add, AN_INTERVAL)),
-    habit("timestampdiff", &["HOUR", "ts", "ts"], Built(built::timestamp_diff, A_DIFFERENCE)),
     habit("to_timestamp_ltz", &["userId", "3"], Built(built::to_timestamp_ltz, "write \
         `to_timestamp_seconds(…)` or `to_timestamp_millis(…)`")),
-    habit("to_unix_timestamp", &["ts"], Built(built::unix_timestamp, CLOCK)),
     habit("to_utc_timestamp", &["ts"], Lacking(ZONES)),
-    habit("unix_date", &["day"], Write("to_unixtime(cast($1 as date)) / 86400")),
-    habit("unix_micros", &["ts"], Write("arrow_cast($1, 'Int64')")),
-    habit("unix_millis", &["ts"], Write("arrow_cast(date_trunc('millisecond', $1), 'Int64') / 1000")),
-    habit("unix_seconds", &["ts"], Write("to_unixtime($1)")),
     habit("unix_timestamp", &["ts"], Built(built::unix_timestamp, CLOCK)),
-    habit("week", &["ts"], Write("date_part('week', $1)")),
-    habit("weekday", &["ts"], Write("(date_part('dow', $1) + 6) % 7")),
-    habit("weekofyear", &["ts"], Write("date_part('week', $1)")),
-    habit("year", &["ts"], Write("date_part('year', $1)")),
+    habit("week", &["ts"], Write("weekofyear($1)")),
     // JSON, arrays and maps.
     habit("array_contains", &["tags", "1"], Lacking(ARRAYS)),
     habit("array_distinct", &["tags"], Lacking(ARRAYS)),

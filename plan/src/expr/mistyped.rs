@@ -17,7 +17,7 @@ use super::message::{type_name, with_article};
 use super::operands;
 use super::signature::forms;
 use super::unite::{UNITING, are_nested_alike, unites_unlike};
-use crate::functions::refused_pattern;
+use crate::functions::{refused_pattern, unknown_part};
 use crate::quote::quoted;
 
 /// The sentence, or `None` if the types are not the cause. Values that get one type have it already.
@@ -93,11 +93,27 @@ fn unit_is_unknown(expr: &Expr, schema: &DFSchema) -> bool {
     let Ok(from) = inner.get_type(schema) else { return false };
     match to {
         ArrowType::Timestamp(..) | ArrowType::Date32 => from.is_numeric(),
-        _ => to.is_numeric() && matches!(from, ArrowType::Timestamp(..)),
+        // Spark refuses bytes of a number too: nothing says in which order they would be.
+        to if to.is_binary() => from.is_numeric(),
+        _ => to.is_numeric() && matches!(from, ArrowType::Timestamp(..) | ArrowType::Date32),
     }
 }
 
 fn unit_sentence(inner: &Expr, to: &ArrowType, schema: &DFSchema) -> String {
+    if to.is_binary() {
+        let cast = operands::written(inner).unwrap_or_else(|| "…".to_owned());
+        let text = quoted(format_args!("cast(cast({cast} as string) as binary)"));
+        return format!("{} can't be cast to a binary: write {text} for its digits", operand(inner, schema));
+    }
+    if inner.get_type(schema).is_ok_and(|found| found == ArrowType::Date32) {
+        let day = operands::written(inner).unwrap_or_else(|| "…".to_owned());
+        let days = quoted(format_args!("unix_date({day})"));
+        return format!(
+            "{} can't be cast to {}: write {days} for the days since 1970",
+            operand(inner, schema),
+            a_type(to)
+        );
+    }
     let refused =
         format!("{} can't be cast to {}, since nothing says which unit it counts", operand(inner, schema), a_type(to));
     let instead = match to {
@@ -304,9 +320,20 @@ fn binary_sentence(binary: &BinaryExpr, found: &str, schema: &DFSchema) -> Strin
 /// Functions whose own error message is more helpful than their signature.
 const SAYING_IT_THEMSELVES: [&str; 3] = ["date_format", "get_field", "arrow_cast"];
 
+/// Why a call of `date_part` is refused whose first argument is no part of a time.
+fn refused_part(call: &ScalarFunction) -> Option<String> {
+    match &call.args[..] {
+        [Expr::Literal(part, _), _] if call.func.name() == "date_part" => unknown_part(part.try_as_str().flatten()?),
+        _ => None,
+    }
+}
+
 fn call_sentence(call: &ScalarFunction, found: &str) -> Option<String> {
     let name = call.func.name();
     if let Some(why) = refused_pattern(name, &call.args) {
+        return Some(why);
+    }
+    if let Some(why) = refused_part(call) {
         return Some(why);
     }
     if SAYING_IT_THEMSELVES.contains(&name) {

@@ -384,6 +384,7 @@ impl VisitorMut for Rewriter {
             }
             // The parser takes some names for functions of SQL; here they can only be columns.
             Expr::Function(function) => {
+                with_unit_as_text(function);
                 if let Some(cast) = in_utf8(function) {
                     *expr = cast;
                     return ControlFlow::Continue(());
@@ -393,6 +394,19 @@ impl VisitorMut for Rewriter {
                         1 => Expr::Identifier(names.remove(0)),
                         _ => Expr::CompoundIdentifier(names),
                     };
+                }
+            }
+            Expr::RLike { negated, expr: text, pattern, .. } => {
+                let call = call("regexp_like", [Some(text.clone()), Some(pattern.clone()), None]);
+                *expr = if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(call) } } else { call };
+            }
+            Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+                if let (Expr::Value(value), Some(escape)) = (pattern.as_mut(), escape_char.as_ref())
+                    && let Value::SingleQuotedString(text) = &mut value.value
+                    && let Some(escape) = one_sign(escape)
+                {
+                    *text = with_backslashes(text, escape);
+                    *escape_char = None;
                 }
             }
             // In `s['a'].b`, the planner accepts the field name behind the brackets only as a string.
@@ -434,6 +448,46 @@ impl VisitorMut for Rewriter {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Makes `timestampadd('HOUR', …)` of `timestampadd(HOUR, …)`, and of the other names that it and its counterpart have:
+/// the planner would take the unit for a column.
+fn with_unit_as_text(function: &mut Function) {
+    let name = match function.name.to_string().to_lowercase().as_str() {
+        "timestampadd" | "dateadd" | "date_add" => "timestampadd",
+        "timestampdiff" | "datediff" | "date_diff" => "timestampdiff",
+        _ => return,
+    };
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(unit)), _, _] = &mut list.args[..] else { return };
+    if let Expr::Identifier(word) = unit
+        && word.quote_style.is_none()
+    {
+        *unit = Expr::value(Value::SingleQuotedString(std::mem::take(&mut word.value)));
+    }
+    function.name = ObjectName::from(vec![Ident::new(name)]);
+}
+
+/// The sign that an `escape` names.
+fn one_sign(escape: &Value) -> Option<char> {
+    let text = escape.clone().into_string()?;
+    let mut signs = text.chars();
+    signs.next().filter(|_| signs.next().is_none())
+}
+
+/// The pattern of a `like` with a backslash in place of the sign that escapes.
+fn with_backslashes(pattern: &str, escape: char) -> String {
+    let (mut changed, mut signs) = (String::new(), pattern.chars());
+    while let Some(sign) = signs.next() {
+        match (sign == escape).then(|| signs.next()).flatten() {
+            Some(escaped @ ('%' | '_')) => changed.extend(['\\', escaped]),
+            Some('\\') => changed += "\\\\",
+            Some(escaped) => changed.push(escaped),
+            None if sign == '\\' => changed += "\\\\",
+            None => changed.push(sign),
+        }
+    }
+    changed
 }
 
 /// The cast that `encode(text, 'utf-8')` or `decode(bytes, 'utf-8')` is. DataFusion's functions of these names know

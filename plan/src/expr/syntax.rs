@@ -64,6 +64,16 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
         Expr::Interval(interval) if !is_written_out(interval) => {
             format!("{}: an interval is a text or a number, as in `interval '3 days 2 hours'`", quoted(expr))
         }
+        Expr::Interval(interval) if has_no_unit(interval) => {
+            let value = interval.value.to_string();
+            let with_unit = quoted(format_args!("interval '{} seconds'", value.trim_matches('\'')));
+            format!("{} has no unit: write {with_unit}, or another unit", quoted(expr))
+        }
+        Expr::Like { pattern, escape_char: Some(_), .. } | Expr::ILike { pattern, escape_char: Some(_), .. }
+            if !matches!(**pattern, Expr::Value(_)) =>
+        {
+            "`escape` needs a pattern that is written out: leave it out, and escape by a backslash".to_owned()
+        }
         Expr::Like { any: true, .. } | Expr::ILike { any: true, .. } => {
             format!("{}: `like any` is not supported; write one `like` for each pattern, joined by `or`", quoted(expr))
         }
@@ -93,6 +103,7 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
         | Expr::Between { .. }
         | Expr::Like { .. }
         | Expr::ILike { .. }
+        | Expr::RLike { .. }
         | Expr::Cast { .. }
         | Expr::Extract { .. }
         | Expr::Ceil { .. }
@@ -118,11 +129,6 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
         Expr::Collate { .. } => "`COLLATE` is not supported: strings are compared by their characters' \
                                  codes".to_owned(),
         Expr::AtTimeZone { .. } => "`AT TIME ZONE` is not supported yet: times are in UTC".to_owned(),
-        Expr::RLike { negated, expr, pattern, .. } => {
-            let not = if *negated { "not " } else { "" };
-            format!("`rlike` and `regexp` are no operators here: write \
-                     {}", quoted(format_args!("{not}regexp_like({expr}, {pattern})")))
-        }
         Expr::Convert { expr: value, data_type: Some(data_type), .. } => {
             let data_type = data_type.to_string().to_lowercase();
             format!("there is no `convert`: write {}", quoted(format_args!("cast({value} as {data_type})")))
@@ -137,6 +143,12 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
         Expr::Tuple(_) => format!("{} is a list, which stands only after `in`", quoted(expr)),
         other => format!("{} is not supported in an expression", quoted(other)),
     })
+}
+
+/// Whether this is an interval such as `interval '3'`, which the planner would take for seconds.
+fn has_no_unit(interval: &Interval) -> bool {
+    let value = interval.value.to_string();
+    interval.leading_field.is_none() && !value.contains(|c: char| c.is_alphabetic() || c == ':')
 }
 
 fn is_written_out(interval: &Interval) -> bool {

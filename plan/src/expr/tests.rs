@@ -377,7 +377,7 @@ fn timestamps_are_microseconds_in_utc() {
     check(&[
         ("cast(ts as date)", "date: 2024-01-01 | 1969-12-31 | null"),
         ("cast(day as timestamp)", "timestamp: 2024-01-01T00:00:00Z | 1970-01-01T00:00:00Z | null"),
-        ("cast(ts as string)", "string: 2024-01-01T01:01:01.000001Z | 1969-12-31T23:59:59.999999Z | null"),
+        ("cast(ts as string)", "string: 2024-01-01 01:01:01.000001 | 1969-12-31 23:59:59.999999 | null"),
         ("ts >= timestamp '2024-01-01 00:00:00'", "boolean: true | false | null"),
         ("ts > '2024-01-01'", "boolean: true | false | null"),
         ("ts = timestamp '2024-01-01T03:01:01.000001+02:00'", "boolean: true | false | null"),
@@ -436,7 +436,7 @@ fn a_cast_that_fails_is_an_error_and_a_try_cast_is_null() {
     assert_eq!(failed("cast(userId as int)"), "`cast(userId as int)`: `9223372036854775807` can't be cast to an int");
     assert_eq!(
         failed("cast(price as decimal(2,2))"),
-        "`cast(price as decimal(2,2))`: `10.00` has more than the 2 digits that its decimal can hold"
+        "`cast(price as decimal(2,2))`: `10.0` has more than the 2 digits that its decimal can hold"
     );
     assert_eq!(
         failed("cast(amount as decimal(3,2))"),

@@ -10,6 +10,7 @@ use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signatur
 use regex::Regex;
 
 use super::arguments::{Texts, result, rows_to_compute};
+use super::java_regex;
 
 const NAME: &str = "regexp_like";
 
@@ -74,8 +75,7 @@ fn matching((pattern, flags): (&str, &str)) -> Result<Regex> {
     compiled(pattern, flags)
 }
 
-/// The pattern with its flags.
+/// Java's pattern with its flags.
 pub(super) fn compiled(pattern: &str, flags: &str) -> Result<Regex> {
-    let compiled = if flags.is_empty() { Regex::new(pattern) } else { Regex::new(&format!("(?{flags}){pattern}")) };
-    compiled.map_err(|why| DataFusionError::External(Box::new(why)))
+    java_regex::compiled(pattern, flags).or_else(|why| exec_err!("the regular expression has a fault: {why}"))
 }

@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, StringBuilder};
 use arrow::datatypes::DataType;
 use datafusion_common::{Result, exec_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature};
-use regex::{Captures, Regex};
+use regex::{Captures, Match, Regex};
 
 use super::arguments::{Texts, result, rows_to_compute};
 use super::regexp_like::compiled;
@@ -83,8 +83,10 @@ impl ScalarUDFImpl for RegexpReplace {
 
 /// A compiled pattern with its replacement.
 struct Rule<'t> {
-    /// The pattern, the replacement and the flags.
+    /// The pattern, the replacement, and the flags or the place.
     named: [&'t str; 3],
+    /// The characters that stay as they are at the beginning.
+    skipped: usize,
     pattern: Regex,
     replacement: Vec<Piece>,
 }
@@ -97,16 +99,32 @@ enum Piece {
 impl<'t> Rule<'t> {
     fn of(named: [&'t str; 3]) -> Result<Self> {
         let [pattern, replacement, flags] = named;
+        // Spark's fourth argument is a place, which the planner has made a text.
+        let (place, flags) = flags.parse().map_or((1, flags), |place: i64| (place, ""));
+        if place < 1 {
+            return exec_err!("`{NAME}` takes the place of a character, from 1 on, and found {place}");
+        }
         // `g` asks for all matches, which are replaced anyway.
         let pattern = compiled(pattern, &flags.replace('g', ""))?;
         let replacement = pieces(replacement, &pattern)?;
-        Ok(Self { named, pattern, replacement })
+        Ok(Self { named, skipped: usize::try_from(place - 1).unwrap_or(usize::MAX), pattern, replacement })
     }
 
     /// Writes the text with all matches replaced into `value`.
     fn apply(&self, text: &str, value: &mut String) -> Result<()> {
         value.clear();
-        let (mut end, mut from) = (0, Some(0));
+        let first = text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(self.skipped);
+        let (mut end, mut from) = (0, first);
+        if let [Piece::Text(new)] = &self.replacement[..] {
+            // Groups are found at ten times the cost of matches.
+            while let Some(whole) = from.and_then(|from| self.pattern.find_at(text, from)) {
+                push(value, text.get(end..whole.start()).unwrap_or_default())?;
+                push(value, new)?;
+                end = whole.end();
+                from = after(text, &whole);
+            }
+            return push(value, text.get(end..).unwrap_or_default());
+        }
         while let Some(found) = from.and_then(|from| self.pattern.captures_at(text, from)) {
             let whole = found.get_match();
             push(value, text.get(end..whole.start()).unwrap_or_default())?;
@@ -114,11 +132,18 @@ impl<'t> Rule<'t> {
                 push(value, piece.of(&found))?;
             }
             end = whole.end();
-            // As in Java, an empty match may follow another match directly, but not an empty one.
-            let behind = || text.get(end..).and_then(|rest| rest.chars().next()).map(|next| end + next.len_utf8());
-            from = if whole.is_empty() { behind() } else { Some(end) };
+            from = after(text, &whole);
         }
         push(value, text.get(end..).unwrap_or_default())
+    }
+}
+
+/// Where the next match may begin. As in Java, an empty one may follow another match directly, but not an empty one.
+fn after(text: &str, found: &Match<'_>) -> Option<usize> {
+    if found.is_empty() {
+        text.get(found.end()..)?.chars().next().map(|next| found.end() + next.len_utf8())
+    } else {
+        Some(found.end())
     }
 }
 

@@ -203,7 +203,7 @@ fn only_a_slip_of_the_pen_is_suggested() {
         ("s.iner", Some("inner")),
         ("s.inner.bb", None),
         ("abz(seats)", None),
-        ("len2(city)", None),
+        ("lcaseup(city)", None),
     ] {
         let said = refused(sql);
         let found = said.split_once("did you mean `").and_then(|(_, rest)| rest.split('`').next());

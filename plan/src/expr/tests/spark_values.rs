@@ -410,5 +410,8 @@ fn arrays_and_structs_become_no_texts_and_no_other_arrays_unasked() {
     }
     // A cast is asked for.
     check(&[("upper(cast(tags as string))", "string: [1, 2] | [] | null")]);
-    assert_eq!(refused("length(tags)"), "`character_length` takes (string), and found an array<bigint> (`tags`)");
+    assert_eq!(
+        refused("length(tags)"),
+        "`character_length` takes (string) or (binary), and found an array<bigint> (`tags`)"
+    );
 }
