@@ -33,8 +33,11 @@ const OWN: [(Own, &[&str]); 7] = [
     (Corr, &["corr"]),
 ];
 
+/// A function of DataFusion.
+type Maker = fn() -> Arc<AggregateUDF>;
+
 /// The same for functions of DataFusion.
-const DATAFUSIONS: [(fn() -> Arc<AggregateUDF>, &[&str]); 10] = [
+const DATAFUSIONS: [(Maker, &[&str]); 10] = [
     (sum::sum_udaf, &["sum"]),
     (average::avg_udaf, &["avg"]),
     (count::count_udaf, &["count"]),

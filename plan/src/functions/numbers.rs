@@ -36,7 +36,7 @@ pub(super) fn all() -> Vec<ScalarUDF> {
         .also("sign"),
         simple("expm1", &[&[Double]], DOUBLE, |args| doubles(args, f64::exp_m1)),
         simple("log1p", &[&[Double]], DOUBLE, |args| {
-            let logarithm = |x: Option<f64>| x.filter(|x| !(*x <= -1.0)).map(f64::ln_1p);
+            let logarithm = |x: Option<f64>| x.filter(|x| *x > -1.0 || x.is_nan()).map(f64::ln_1p);
             Ok(Arc::new(of::<Float64Type>(args, 0)?.iter().map(logarithm).collect::<Float64Array>()))
         }),
         simple("hypot", &[&[Double, Double]], DOUBLE, |args| doubles_of_two(args, f64::hypot)),

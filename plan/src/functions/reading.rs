@@ -61,15 +61,9 @@ impl Reading {
     fn read(&self, values: &ArrayRef) -> Result<ArrayRef> {
         let texts = || -> Result<StringArray> { Ok(cast(values, &DataType::Utf8)?.as_string::<i32>().clone()) };
         Ok(match &self.target {
-            DataType::Boolean => {
-                Arc::new(self.each::<_, _, BooleanArray>(texts()?.iter(), boolean, |text| quoted(text))?)
-            }
-            DataType::Float32 => {
-                Arc::new(self.each::<_, _, Float32Array>(texts()?.iter(), |text| float(text), |text| quoted(text))?)
-            }
-            DataType::Float64 => {
-                Arc::new(self.each::<_, _, Float64Array>(texts()?.iter(), |text| float(text), |text| quoted(text))?)
-            }
+            DataType::Boolean => Arc::new(self.each::<_, _, BooleanArray>(texts()?.iter(), boolean, quoted)?),
+            DataType::Float32 => Arc::new(self.each::<_, _, Float32Array>(texts()?.iter(), float, quoted)?),
+            DataType::Float64 => Arc::new(self.each::<_, _, Float64Array>(texts()?.iter(), float, quoted)?),
             DataType::Decimal128(precision, scale) => {
                 let of_digits = |digits: Option<i128>| {
                     digits.filter(|digits| {
@@ -88,7 +82,7 @@ impl Reading {
                         |x| of_digits(decimals::decimal(x, *scale)),
                         |x| quoted(decimals::text(x)),
                     )?,
-                    _ => self.each(texts()?.iter(), |text| of_digits(decimal(text, *scale)), |text| quoted(text))?,
+                    _ => self.each(texts()?.iter(), |text| of_digits(decimal(text, *scale)), quoted)?,
                 };
                 Arc::new(decimals.with_precision_and_scale(*precision, *scale)?)
             }

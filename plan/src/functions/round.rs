@@ -1,5 +1,5 @@
-//! `round(number[, places])`, half away from zero, and `bround`, half to the even digit, as in Spark. Doubles are rounded
-//! by the digits of their shortest text, and decimals to the type that the places leave.
+//! `round(number[, places])`, half away from zero, and `bround`, half to the even digit, as in Spark. Doubles are
+//! rounded by the digits of their shortest text, and decimals to the type that the places leave.
 
 use std::sync::Arc;
 

@@ -307,7 +307,7 @@ fn unbase64(text: &str) -> Option<Vec<u8>> {
     let signs: Vec<u8> = text.bytes().filter(|sign| !sign.is_ascii_whitespace()).collect();
     let padding = signs.iter().rev().take_while(|sign| **sign == b'=').count();
     let signs = &signs[..signs.len() - padding];
-    if padding > 2 || signs.len() % 4 == 1 || padding > 0 && (signs.len() + padding) % 4 != 0 {
+    if padding > 2 || signs.len() % 4 == 1 || padding > 0 && !(signs.len() + padding).is_multiple_of(4) {
         return None;
     }
     let mut bytes = Vec::with_capacity(signs.len() / 4 * 3 + 2);
