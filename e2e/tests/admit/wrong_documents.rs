@@ -26,11 +26,11 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "{spec: {sources: [{name: rides, eventTime: {expr: null}}]}}",
-        "spec.sources[0].eventTime: Invalid value: expr is missing",
+        "spec.sources[0].eventTime: Invalid value: found none of expr or kafkaTimestamp; exactly one should be there",
     ),
     (
         "{spec: {steps: [{name: empty}]}}",
-        "spec.steps[1]: Invalid value: found none of map or aggregate; exactly one should be there",
+        "spec.steps[1]: Invalid value: found none of map, aggregate or union; exactly one should be there",
     ),
     (
         "{spec: {steps: [{name: counted, aggregate: {window: {tumbling: null}}}]}}",
