@@ -123,6 +123,13 @@ impl Graph {
         self.stages.keyed_sinks.iter().filter(is_for).copied()
     }
 
+    /// Whether a keyed step that gets rows from a source's lanes orders them by where their records are in Kafka.
+    #[must_use]
+    pub fn needs_origins(&self, source: usize) -> bool {
+        let mut edges = self.stages.lanes[source].edges.iter();
+        edges.any(|edge| self.keyed_step(edge.step).is_some_and(|step| step.orders_by_origin(edge.input)))
+    }
+
     /// How watermarks flow from the sources to the steps.
     #[must_use]
     pub fn flow(&self) -> &WatermarkFlow {

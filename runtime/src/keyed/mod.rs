@@ -42,14 +42,27 @@ pub trait KeyedStep: Send + Sync {
     /// is the least over its inputs of the input's watermark minus this.
     fn hold_backs_us(&self) -> &[i64];
 
+    /// Whether the step orders rows of an input by where their records are in Kafka. It gets these origins then, for
+    /// rows that come from lanes.
+    fn orders_by_origin(&self, _input: usize) -> bool {
+        false
+    }
+
     /// Makes rows of an input ready for their [`Sender`]. It is called for each batch, before any sender has taken in
     /// any of it. It must change nothing: if it fails, the rows at fault are found by halving the batch. Late rows are
     /// counted and left out before anything is computed from them. `before_us` has the watermark of each input at the
-    /// start of the epoch; `None` means that any row may still come.
+    /// start of the epoch; `None` means that any row may still come. `origins` has one value per row, whose order as bytes
+    /// is that of source, topic, partition and offset.
     ///
     /// # Errors
     /// A sentence, if an expression fails on some row.
-    fn prepare(&self, input: usize, rows: &RecordBatch, before_us: &[Option<i64>]) -> Result<Prepared, String>;
+    fn prepare(
+        &self,
+        input: usize,
+        rows: &RecordBatch,
+        origins: Option<&ArrayRef>,
+        before_us: &[Option<i64>],
+    ) -> Result<Prepared, String>;
 
     /// What rows have missed, under the schema of the step's output `Late`: one row for each window that a row has
     /// missed, or for each row that [`Self::prepare`] counts as late. It is called only if something reads that output,

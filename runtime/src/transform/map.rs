@@ -9,7 +9,7 @@ use weir_plan::plan::Map;
 use weir_plan::quote::quoted;
 use weir_plan::types::has_event_time;
 
-use super::{Applied, RowStep, batch};
+use super::{Applied, MadeFrom, RowStep, batch};
 
 pub struct MapStep {
     map: Map,
@@ -27,13 +27,17 @@ impl MapStep {
 impl RowStep for MapStep {
     fn apply(&self, _: usize, rows: &RecordBatch) -> Result<Applied, String> {
         let (map, schema) = (&self.map, &self.schema);
-        let filtered;
+        let (filtered, from);
         let input = match &map.filter {
-            None => rows,
+            None => {
+                from = MadeFrom::Each;
+                rows
+            }
             Some(filter) => {
                 let mask = filter.evaluate(rows).map_err(|e| format!("where: {e}"))?;
                 filtered =
                     filter_record_batch(rows, mask.as_boolean()).map_err(|e| format!("where ({}): {e}", filter.sql))?;
+                from = MadeFrom::Where(mask.as_boolean().clone());
                 &filtered
             }
         };
@@ -44,7 +48,6 @@ impl RowStep for MapStep {
         if has_event_time(schema) {
             columns.push(Arc::clone(input.column(input.num_columns() - 1)));
         }
-        let filtered = (rows.num_rows() - input.num_rows()) as u64;
-        Ok(Applied { rows: batch(schema, columns, input.num_rows())?, filtered })
+        Ok(Applied { rows: batch(schema, columns, input.num_rows())?, from })
     }
 }

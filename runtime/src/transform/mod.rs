@@ -7,7 +7,8 @@ pub(crate) mod union;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::compute::filter;
 use arrow::datatypes::SchemaRef;
 
 /// A compiled step without keys: rows in, rows out.
@@ -24,8 +25,38 @@ pub trait RowStep: Send + Sync {
 /// What a step without keys makes of rows.
 pub struct Applied {
     pub rows: RecordBatch,
-    /// Rows of the input that a map's `where` left out.
-    pub filtered: u64,
+    /// Which rows of the input they were made from.
+    pub from: MadeFrom,
+}
+
+/// The rows of an input that a step's rows were made from, in the order of the step's rows.
+pub enum MadeFrom {
+    /// Each row of the input, once.
+    Each,
+    /// Those for which this is true. The others are filtered out.
+    Where(BooleanArray),
+}
+
+impl MadeFrom {
+    /// How many rows of the input were filtered out.
+    #[must_use]
+    pub fn filtered(&self) -> u64 {
+        match self {
+            Self::Each => 0,
+            Self::Where(kept) => (kept.len() - kept.true_count()) as u64,
+        }
+    }
+
+    /// For each of the step's rows, the value of the row that it was made from.
+    ///
+    /// # Errors
+    /// A sentence, if there is not one value per row of the input.
+    pub fn pick(&self, values: &ArrayRef) -> Result<ArrayRef, String> {
+        match self {
+            Self::Each => Ok(Arc::clone(values)),
+            Self::Where(kept) => filter(values, kept).map_err(|e| format!("rows and where they come from: {e}")),
+        }
+    }
 }
 
 /// Rows of this schema; without columns there is only their number.

@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use weir_plan::plan::Union;
 
-use super::{Applied, RowStep, batch};
+use super::{Applied, MadeFrom, RowStep, batch};
 
 pub struct UnionStep {
     union: Union,
@@ -24,6 +24,6 @@ impl UnionStep {
 impl RowStep for UnionStep {
     fn apply(&self, input: usize, rows: &RecordBatch) -> Result<Applied, String> {
         let columns = self.union.columns[input].iter().map(|column| Arc::clone(rows.column(*column))).collect();
-        Ok(Applied { rows: batch(&self.schema, columns, rows.num_rows())?, filtered: 0 })
+        Ok(Applied { rows: batch(&self.schema, columns, rows.num_rows())?, from: MadeFrom::Each })
     }
 }

@@ -6,8 +6,8 @@ mod tests;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, TimestampMicrosecondArray};
-use arrow::compute::{concat_batches, max};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::compute::{concat, concat_batches, max};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use weir_plan::Plan;
 use weir_plan::plan::{Clock, Input};
@@ -18,7 +18,7 @@ use crate::build::Graph;
 use crate::keyed::{KeyedStep, Prepared};
 use crate::sink::fitness::Fitness;
 use crate::transform::rows::by_halves;
-use crate::transform::{batch, for_sink};
+use crate::transform::{Applied, batch, for_sink};
 
 /// Evaluates the stages before the first change of key for one source.
 pub struct Stateless {
@@ -26,6 +26,7 @@ pub struct Stateless {
     source: usize,
     /// One per sink of the source's lanes.
     fitness: Vec<Arc<dyn Fitness>>,
+    needs_origins: bool,
 }
 
 /// The result of a batch.
@@ -68,7 +69,8 @@ impl Stateless {
     /// `fitness` has one entry per sink of the source's lanes.
     #[must_use]
     pub fn new(graph: Arc<Graph>, source: usize, fitness: Vec<Arc<dyn Fitness>>) -> Self {
-        Self { graph, source, fitness }
+        let needs_origins = graph.needs_origins(source);
+        Self { graph, source, fitness, needs_origins }
     }
 
     /// Evaluates a decoded batch. `before_us` has, per edge from the source's lanes, the watermarks of its step's
@@ -88,39 +90,42 @@ impl Stateless {
     fn attempt(&self, decoded: &RecordBatch, times: Times<'_>) -> Result<Evaluated, Why> {
         let (plan, stage) = (&self.graph.plan, self.stage());
         let source = &plan.sources[self.source];
-        let event_times = source.event_time.as_ref().map(|of| event_times(&of.clock, decoded)).transpose()?;
+        let own_columns = source.schema.fields().len();
+        let clock = source.event_time.as_ref().map(|of| &of.clock);
+        let event_times = clock.map(|clock| event_times(clock, decoded, own_columns - 1)).transpose()?;
         if let (Some(found), Some(latest_us)) = (&event_times, times.latest_us)
             && let Some(time_us) = max(found).filter(|time| *time > latest_us)
         {
             return Err(Why::Ahead { time_us });
         }
         let mut columns = decoded.columns().to_vec();
+        // Where rows are to be ordered, the lane has added their origins as the last column.
+        let origins = if self.needs_origins { columns.pop() } else { None };
         if let Some(times) = &event_times {
-            columns.truncate(source.schema.fields().len() - 1);
+            columns.truncate(own_columns - 1);
             columns.push(Arc::new(times.clone()));
         }
-        let rows = batch(&source.schema, columns, decoded.num_rows())?;
+        let rows = NodeRows { rows: batch(&source.schema, columns, decoded.num_rows())?, origins };
         let mut filtered = 0;
         let mut batches = Batches { source: self.source, rows, of_steps: vec![None; plan.steps.len()] };
         for &i in &stage.steps {
             let Some(step) = self.graph.row_step(i) else { continue };
             let mut of_inputs = Vec::new();
             for input in 0..plan.steps[i].inputs().len() {
-                let Some(rows) = batches.for_step(plan, i, input) else { continue };
+                let Some(NodeRows { rows, origins }) = batches.for_step(plan, i, input) else { continue };
                 let applied = step.apply(input, rows);
-                let applied = applied.map_err(|e| format!("step {}, {e}", quoted(&plan.steps[i].name)))?;
-                filtered += applied.filtered;
-                of_inputs.push(applied.rows);
+                let Applied { rows, from } =
+                    applied.map_err(|e| format!("step {}, {e}", quoted(&plan.steps[i].name)))?;
+                filtered += from.filtered();
+                let origins = origins.as_ref().map(|origins| from.pick(origins)).transpose()?;
+                of_inputs.push(NodeRows { rows, origins });
             }
-            batches.of_steps[i] = match &of_inputs[..] {
-                [] | [_] => of_inputs.pop(),
-                several => Some(concat_batches(&plan.steps[i].schema, several).map_err(|e| e.to_string())?),
-            };
+            batches.of_steps[i] = NodeRows::joined(of_inputs, &plan.steps[i].schema)?;
         }
         let mut prepared = Vec::with_capacity(stage.edges.len());
         for (edge, before_us) in stage.edges.iter().zip(times.before_us) {
-            let (step, input) = self.edge(*edge, &batches)?;
-            let ready = step.prepare(edge.input, input, before_us);
+            let (step, NodeRows { rows, origins }) = self.edge(*edge, &batches)?;
+            let ready = step.prepare(edge.input, rows, origins.as_ref(), before_us);
             prepared.push(ready.map_err(|e| format!("step {}, {e}", quoted(&plan.steps[edge.step].name)))?);
         }
         let mut sink_rows = Vec::with_capacity(stage.sinks.len());
@@ -130,7 +135,10 @@ impl Stateless {
                 (Some(input), Input::Step(step)) => {
                     self.late(Edge { step, input }, &sink.given, &batches, times.before_us)?
                 }
-                _ => for_sink(&sink.given, batches.of(sink.input).ok_or_else(|| not_fed("sink", &sink.name))?)?,
+                _ => {
+                    let rows = batches.of(sink.input).ok_or_else(|| not_fed("sink", &sink.name))?;
+                    for_sink(&sink.given, &rows.rows)?
+                }
             };
             fitness.check(&of_sink)?;
             sink_rows.push(of_sink);
@@ -143,7 +151,7 @@ impl Stateless {
     }
 
     /// The keyed step that an edge leads to, and the rows that come to it by that edge.
-    fn edge<'b>(&self, edge: Edge, batches: &'b Batches) -> Result<(&dyn KeyedStep, &'b RecordBatch), String> {
+    fn edge<'b>(&self, edge: Edge, batches: &'b Batches) -> Result<(&dyn KeyedStep, &'b NodeRows), String> {
         let rows = batches.for_step(&self.graph.plan, edge.step, edge.input);
         let step = self.graph.keyed_step(edge.step);
         step.zip(rows).ok_or_else(|| not_fed("step", &self.graph.plan.steps[edge.step].name))
@@ -162,19 +170,40 @@ impl Stateless {
             return Ok(RecordBatch::new_empty(Arc::clone(schema)));
         };
         let (keyed, input) = self.edge(edge, batches)?;
-        keyed.late(edge.input, input, before_us, schema)
+        keyed.late(edge.input, &input.rows, before_us, schema)
     }
 }
 
 /// The rows of one batch, from the source and from each step of its lanes.
 struct Batches {
     source: usize,
+    rows: NodeRows,
+    of_steps: Vec<Option<NodeRows>>,
+}
+
+/// The rows that a node has made of a batch.
+#[derive(Clone)]
+struct NodeRows {
     rows: RecordBatch,
-    of_steps: Vec<Option<RecordBatch>>,
+    /// Where the record of each row is in Kafka, if a step orders rows by that.
+    origins: Option<ArrayRef>,
+}
+
+impl NodeRows {
+    /// The rows of all inputs of a node, in the order of the inputs; `None` if no rows come by any of them.
+    fn joined(mut of_inputs: Vec<Self>, schema: &SchemaRef) -> Result<Option<Self>, String> {
+        if of_inputs.len() < 2 {
+            return Ok(of_inputs.pop());
+        }
+        let rows = concat_batches(schema, of_inputs.iter().map(|of| &of.rows)).map_err(|e| e.to_string())?;
+        let origins: Option<Vec<_>> = of_inputs.iter().map(|of| of.origins.as_deref()).collect();
+        let origins = origins.map(|origins| concat(&origins)).transpose().map_err(|e| e.to_string())?;
+        Ok(Some(Self { rows, origins }))
+    }
 }
 
 impl Batches {
-    fn of(&self, input: Input) -> Option<&RecordBatch> {
+    fn of(&self, input: Input) -> Option<&NodeRows> {
         match input {
             Input::Source(i) => (i == self.source).then_some(&self.rows),
             Input::Step(i) => self.of_steps[i].as_ref(),
@@ -182,7 +211,7 @@ impl Batches {
     }
 
     /// The rows that come to a step by one of its inputs.
-    fn for_step(&self, plan: &Plan, step: usize, input: usize) -> Option<&RecordBatch> {
+    fn for_step(&self, plan: &Plan, step: usize, input: usize) -> Option<&NodeRows> {
         self.of(plan.steps[step].inputs()[input])
     }
 }
@@ -200,11 +229,11 @@ struct Times<'a> {
     latest_us: Option<i64>,
 }
 
-/// The event times of decoded rows. If Kafka gives them, they are the last column.
-fn event_times(clock: &Clock, decoded: &RecordBatch) -> Result<TimestampMicrosecondArray, String> {
+/// The event times of decoded rows. If Kafka gives them, they are the column at `kafka_times`.
+fn event_times(clock: &Clock, decoded: &RecordBatch, kafka_times: usize) -> Result<TimestampMicrosecondArray, String> {
     let times = match clock {
         Clock::Expr(expr) => expr.evaluate(decoded).map_err(|e| format!("the event time: {e}"))?,
-        Clock::KafkaTimestamp => Arc::clone(decoded.column(decoded.num_columns() - 1)),
+        Clock::KafkaTimestamp => Arc::clone(decoded.column(kafka_times)),
     };
     if times.null_count() > 0 {
         return Err(match clock {

@@ -75,7 +75,7 @@ impl Assembly {
                     input,
                     decoder: decode::of(source),
                     schemas: self.schemas[index].clone(),
-                    metadata: Metadata::new(&source.read_metadata().collect::<Vec<_>>()),
+                    metadata: self.metadata(index),
                     stateless: Stateless::new(Arc::clone(&self.graph), index, fitness.clone()),
                     edges: stage.edges.iter().map(|edge| self.graph.sender(*edge, ranges)).collect::<Result<_>>()?,
                     sinks: inputs_of(&stage.sinks),
@@ -92,6 +92,12 @@ impl Assembly {
             }
         }
         Ok((Lanes::start(lanes, epoch)?, lane_sinks))
+    }
+
+    fn metadata(&self, source: usize) -> Metadata {
+        let of = &self.plan.sources[source];
+        let metadata = Metadata::new(&of.read_metadata().collect::<Vec<_>>());
+        if self.graph.needs_origins(source) { metadata.with_origins(&of.name) } else { metadata }
     }
 
     /// What bounds the skew of each source. The sources of one part of the graph are compared with each other, if one

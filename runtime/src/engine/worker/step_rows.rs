@@ -142,7 +142,7 @@ impl<'w> StepRows<'w> {
         let Marks { before_us, .. } = self.marks(edge.step);
         let late_sinks: Vec<usize> = self.graph.keyed_sinks_of_late(edge).collect();
         let (good, bad) = by_halves(input, &|input| {
-            let prepared = compiled.prepare(edge.input, input, &before_us)?;
+            let prepared = compiled.prepare(edge.input, input, None, &before_us)?;
             let mut late = Vec::new();
             if prepared.has_missed {
                 for &i in &late_sinks {

@@ -198,7 +198,9 @@ impl<'g> Process<'g> {
             let lane = p % lanes.len();
             for (&(step, input), sender) in &mut lanes[lane] {
                 if graph.nodes[step].inputs[input] == Input::Source(*source) {
-                    sender.take_in(&graph.nodes[step].step.prepare(input, &rows, &before_us[step]).unwrap()).unwrap();
+                    sender
+                        .take_in(&graph.nodes[step].step.prepare(input, &rows, None, &before_us[step]).unwrap())
+                        .unwrap();
                     if rng.random_bool(0.2) {
                         self.bring((step, input), sender, &mut given, rng);
                     }
@@ -322,7 +324,7 @@ impl<'g> Process<'g> {
             for (&(behind, input), sender) in &mut *senders {
                 let node = &self.graph.nodes[behind];
                 if node.inputs[input] == Input::Step(step) {
-                    sender.take_in(&node.step.prepare(input, &rows, &before_us[behind]).unwrap()).unwrap();
+                    sender.take_in(&node.step.prepare(input, &rows, None, &before_us[behind]).unwrap()).unwrap();
                 }
             }
             given.rows[step].extend(rows_of(&rows));

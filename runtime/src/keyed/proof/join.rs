@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 
 use super::BATCH_ROWS;
@@ -55,7 +55,13 @@ impl KeyedStep for Join {
         &self.hold_backs_us
     }
 
-    fn prepare(&self, input: usize, rows: &RecordBatch, before_us: &[Option<i64>]) -> Result<Prepared, String> {
+    fn prepare(
+        &self,
+        input: usize,
+        rows: &RecordBatch,
+        _: Option<&ArrayRef>,
+        before_us: &[Option<i64>],
+    ) -> Result<Prepared, String> {
         let [key, value] = self.bounds.columns[input];
         let times = rows.columns().last().unwrap().as_primitive::<TimestampMicrosecondType>();
         let is_late = |time: i64| before_us[input].is_some_and(|watermark| time < watermark);

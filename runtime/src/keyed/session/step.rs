@@ -4,7 +4,7 @@ use std::iter;
 use std::slice;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use weir_plan::aggregate::Aggregate;
@@ -54,7 +54,13 @@ impl KeyedStep for SessionAggregate {
         &[1]
     }
 
-    fn prepare(&self, input: usize, rows: &RecordBatch, before_us: &[Option<i64>]) -> Result<Prepared, String> {
+    fn prepare(
+        &self,
+        input: usize,
+        rows: &RecordBatch,
+        _: Option<&ArrayRef>,
+        before_us: &[Option<i64>],
+    ) -> Result<Prepared, String> {
         let (aggregate, times) = (&*self.aggregate, self.times(rows));
         let is_late = |time: &i64| before_us[input].is_some_and(|watermark_us| self.alone(*time).end_us < watermark_us);
         let late = times.iter().filter(|time| is_late(time)).count();

@@ -54,7 +54,13 @@ impl KeyedStep for WindowedAggregate {
         &[0]
     }
 
-    fn prepare(&self, input: usize, rows: &RecordBatch, before_us: &[Option<i64>]) -> Result<Prepared, String> {
+    fn prepare(
+        &self,
+        input: usize,
+        rows: &RecordBatch,
+        _: Option<&ArrayRef>,
+        before_us: &[Option<i64>],
+    ) -> Result<Prepared, String> {
         let aggregate = &*self.aggregate;
         let assigned = self.assigner.assign(rows, before_us[input]);
         let late = assigned.is_late.as_ref().map_or(0, |is_late| is_late.iter().filter(|late| **late).count());

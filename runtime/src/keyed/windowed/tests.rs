@@ -87,7 +87,7 @@ pub(crate) fn sent(
     let step = step_of(aggregate);
     let mut lane = EdgeSender::new(&*step, 0, KeyRanges::of(1)).unwrap();
     for batch in batches {
-        lane.take_in(&step.prepare(0, &batch, &[before_us]).unwrap()).unwrap();
+        lane.take_in(&step.prepare(0, &batch, None, &[before_us]).unwrap()).unwrap();
     }
     lane.end_epoch().unwrap()
 }

@@ -85,7 +85,7 @@ impl Rig {
         let changes = self.graph.tables().iter().enumerate().map(|(i, table)| {
             let step = self.graph.keyed_step(self.graph.owner(i).0).unwrap();
             let mut lane = step.sender(0).unwrap();
-            lane.take_in(&step.prepare(0, &batch, &[None]).unwrap()).unwrap();
+            lane.take_in(&step.prepare(0, &batch, None, &[None]).unwrap()).unwrap();
             (i, Change::of(&table.schema, &lane.drain().unwrap()).unwrap().unwrap())
         });
         changes.collect()

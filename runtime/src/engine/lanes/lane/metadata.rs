@@ -1,12 +1,14 @@
-//! The metadata columns of a batch: where Kafka has each record, and what Kafka knows about it beside its value.
+//! The metadata columns of a batch: where Kafka has each record, and what Kafka knows about it beside its value; and the
+//! origins by which keyed steps order rows.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayBuilder, ArrayRef, BinaryBuilder, Int32Builder, Int64Builder, ListBuilder, StringBuilder, StructBuilder,
     TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::{DataType as ArrowType, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use weir_plan::ids::TopicPartition;
 use weir_plan::metadata::{MetadataColumn, MetadataField};
@@ -14,6 +16,8 @@ use weir_plan::metadata::{MetadataColumn, MetadataField};
 use super::bad_records::Reason;
 use crate::failure::{Failure, Result};
 use crate::source::kafka::{Headers, Record, TimeSetBy};
+
+const ORIGIN: &str = "_origin";
 
 /// The metadata columns of the rows in the decoder, in the decoder's order.
 pub struct Metadata {
@@ -31,6 +35,14 @@ enum Builder {
     Timestamp(TimestampMicrosecondBuilder),
     TimestampType(Int32Builder),
     Headers(Box<ListBuilder<StructBuilder>>),
+    Origin(Origin),
+}
+
+/// Origins as bytes, whose order is that of source, topic, partition and offset. Names have no zero byte, so the one
+/// that ends them keeps their order.
+struct Origin {
+    source: String,
+    bytes: BinaryBuilder,
 }
 
 impl Metadata {
@@ -42,6 +54,14 @@ impl Metadata {
             fields,
             reads_headers: columns.iter().any(|c| c.field == MetadataField::Headers),
         }
+    }
+
+    /// Adds the origin of each row in this source as the last column.
+    #[must_use]
+    pub fn with_origins(mut self, source: &str) -> Self {
+        self.fields.push(Arc::new(Field::new(ORIGIN, ArrowType::Binary, false)));
+        self.columns.push(Builder::Origin(Origin { source: source.to_owned(), bytes: BinaryBuilder::new() }));
+        self
     }
 
     /// Checks that `push` will find all metadata of a record. The lane calls this before it decodes the value, since a
@@ -107,6 +127,7 @@ impl Builder {
                 Some(TimeSetBy::Broker) => 1,
             }),
             Self::Headers(b) => push_headers(b, record.headers),
+            Self::Origin(b) => b.push(from, record.offset),
         }
     }
 
@@ -118,7 +139,19 @@ impl Builder {
             Self::Offset(b) => Arc::new(b.finish()),
             Self::Timestamp(b) => Arc::new(b.finish()),
             Self::Headers(b) => Arc::new(b.finish()),
+            Self::Origin(b) => Arc::new(b.bytes.finish()),
         }
+    }
+}
+
+impl Origin {
+    fn push(&mut self, from: &TopicPartition, offset: i64) {
+        let (partition, offset) = (from.partition.cast_unsigned(), offset.cast_unsigned());
+        // Writing bytes into a builder can't fail.
+        let parts = [self.source.as_bytes(), &[0], from.topic.as_bytes(), &[0]];
+        let numbers: [&[u8]; 2] = [&partition.to_be_bytes(), &offset.to_be_bytes()];
+        parts.iter().chain(&numbers).for_each(|part| drop(self.bytes.write_all(part)));
+        self.bytes.append_value([]);
     }
 }
 
@@ -212,6 +245,20 @@ mod tests {
         assert_eq!(rows.column(6).as_primitive::<Int32Type>().values(), &[0, -1, 1]);
         assert_eq!((rows.column(7).null_count(), rows.column(7).as_list::<i32>().value(0).len()), (0, 0));
         assert_eq!(metadata.join(none(0)).unwrap().num_rows(), 0);
+    }
+
+    #[test]
+    fn origins_are_ordered_by_topic_partition_and_offset() {
+        let mut metadata = Metadata::new(&[]).with_origins("rides");
+        let places = [("a", 2, 5), ("a", 2, 300), ("a", 10, 0), ("a-b", 0, 7), ("b", 1, i64::MAX)];
+        for (topic, partition, offset) in places {
+            let from = TopicPartition { topic: topic.into(), partition };
+            metadata.push(&from, &Record { offset, ..Record::default() });
+        }
+        let rows = metadata.join(none(places.len())).unwrap();
+        let origins: Vec<_> = rows.column(0).as_binary::<i32>().iter().flatten().collect();
+        assert_eq!((origins.len(), origins.is_sorted()), (5, true));
+        assert_eq!(origins[0], b"rides\0a\0\0\0\0\x02\0\0\0\0\0\0\0\x05");
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub(super) fn rows_of(crew: &Crew, keys: i64) -> EdgeReport {
         let input =
             schema(&[("key", DataType::Bigint), ("value", DataType::Bigint), (EVENT_TIME, DataType::Timestamp)]);
         let batch = RecordBatch::try_new(input, vec![Arc::clone(&key), key, Arc::new(times)]).unwrap();
-        lane.take_in(&crew.graph.behind(edge).unwrap().prepare(0, &batch, &[None]).unwrap()).unwrap();
+        lane.take_in(&crew.graph.behind(edge).unwrap().prepare(0, &batch, None, &[None]).unwrap()).unwrap();
     }
     lane.end_epoch().unwrap()
 }

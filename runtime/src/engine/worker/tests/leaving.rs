@@ -51,7 +51,7 @@ fn lanes(Crew { graph, ranges, .. }: &Crew, before_us: Option<i64>, rng: &mut Sm
     let rows = RecordBatch::try_new(schema(), vec![n, times]).unwrap();
     let report = |edge: &Edge| {
         let mut lane = graph.sender(*edge, *ranges).unwrap();
-        lane.take_in(&graph.behind(*edge).unwrap().prepare(edge.input, &rows, &[before_us]).unwrap()).unwrap();
+        lane.take_in(&graph.behind(*edge).unwrap().prepare(edge.input, &rows, None, &[before_us]).unwrap()).unwrap();
         (*edge, lane.end_epoch().unwrap())
     };
     graph.stages.lane_edges.iter().map(report).collect()
@@ -179,7 +179,7 @@ async fn what_is_held_behind_one_source_does_not_move_the_watermark_of_another()
         ];
         let rows = RecordBatch::try_new(schema(), columns).unwrap();
         let mut lane = graph.sender(edge, KeyRanges::of(2)).unwrap();
-        lane.take_in(&graph.behind(edge).unwrap().prepare(0, &rows, &[None]).unwrap()).unwrap();
+        lane.take_in(&graph.behind(edge).unwrap().prepare(0, &rows, None, &[None]).unwrap()).unwrap();
         (edge, lane.end_epoch().unwrap())
     };
     crew.workers.take_in([report(Edge { step: 0, input: 0 }, 5), report(Edge { step: 1, input: 0 }, 50_005)].into());
