@@ -209,14 +209,18 @@ impl Lane {
             }
             let decoded = decoder.finish().map_err(said)?;
             let before_us = vec![vec![None]; self.edges.len()];
-            let (good, bad) = self.stateless.evaluate(&decoded, &before_us, None);
-            if let Some(bad) = bad.first() {
-                return Err(format!("record {} can't be evaluated: {:?}", bad.row, bad.why));
-            }
-            for evaluated in good {
-                let mut edges = self.edges.iter_mut().zip(&evaluated.prepared);
-                edges.try_for_each(|(edge, prepared)| edge.take_in(prepared)).map_err(said)?;
-            }
+            let (edges, mut taken) = (&mut self.edges, Ok(()));
+            self.stateless.evaluate(&decoded, &before_us, None, &mut |row, part| {
+                taken = match (&taken, part) {
+                    (Err(_), _) => return,
+                    (_, Err(why)) => Err(format!("record {row} can't be evaluated: {why:?}")),
+                    (_, Ok(evaluated)) => {
+                        let mut edges = edges.iter_mut().zip(&evaluated.prepared);
+                        edges.try_for_each(|(edge, prepared)| edge.take_in(prepared)).map_err(said)
+                    }
+                };
+            });
+            taken?;
         }
         let edges = graph.stages.lanes[0].edges.iter().zip(&mut self.edges);
         edges.map(|(edge, sender)| Ok((*edge, sender.end_epoch().map_err(said)?))).collect()

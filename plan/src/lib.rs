@@ -6,6 +6,7 @@
 pub mod aggregate;
 pub mod calendar;
 pub mod compat;
+pub mod deduplicate;
 pub mod expr;
 pub mod floats;
 mod functions;
@@ -18,6 +19,7 @@ pub mod panics;
 pub mod plan;
 pub mod quote;
 pub mod report;
+pub mod row_keys;
 pub mod stages;
 pub mod topics;
 pub mod types;

@@ -103,18 +103,35 @@ pub fn rejected_rows_schema(rows: &Schema) -> Result<SchemaRef, String> {
     Ok(Arc::new(Schema::new(own.into_iter().chain(added).collect::<Vec<_>>())))
 }
 
-/// The columns of `Late`: the columns of an aggregate's input, then the window that the row missed and how late it was.
+/// The columns of `Late` of a step with windows: the columns of the input, then the window that the row missed and how
+/// late it was.
 ///
 /// # Errors
 /// One sentence, if the input has a column of the same name already.
 pub fn late_schema(input: &Schema) -> Result<SchemaRef, String> {
-    let added = [
-        (LATE_EVENT_TIME, timestamp_type()),
-        (WINDOW_START, timestamp_type()),
-        (WINDOW_END, timestamp_type()),
-        (LATE_WATERMARK, timestamp_type()),
-        (LATE_BY_MS, ArrowType::Int64),
-    ];
+    with_added(
+        input,
+        &[
+            (LATE_EVENT_TIME, timestamp_type()),
+            (WINDOW_START, timestamp_type()),
+            (WINDOW_END, timestamp_type()),
+            (LATE_WATERMARK, timestamp_type()),
+            (LATE_BY_MS, ArrowType::Int64),
+        ],
+    )
+}
+
+/// The columns of `Late` of a step without windows: the columns of the input, then how late the row was.
+///
+/// # Errors
+/// One sentence, if the input has a column of the same name already.
+pub fn late_rows_schema(input: &Schema) -> Result<SchemaRef, String> {
+    let added =
+        [(LATE_EVENT_TIME, timestamp_type()), (LATE_WATERMARK, timestamp_type()), (LATE_BY_MS, ArrowType::Int64)];
+    with_added(input, &added)
+}
+
+fn with_added(input: &Schema, added: &[(&str, ArrowType)]) -> Result<SchemaRef, String> {
     let own: Vec<FieldRef> = input.fields().iter().filter(|f| f.name() != EVENT_TIME).cloned().collect();
     if let Some(taken) = own.iter().find(|f| added.iter().any(|(name, _)| f.name().eq_ignore_ascii_case(name))) {
         return Err(format!(
@@ -122,7 +139,7 @@ pub fn late_schema(input: &Schema) -> Result<SchemaRef, String> {
             quoted(taken.name().to_lowercase())
         ));
     }
-    let added = added.into_iter().map(|(name, data_type)| Arc::new(Field::new(name, data_type, false)));
+    let added = added.iter().map(|(name, data_type)| Arc::new(Field::new(*name, data_type.clone(), false)));
     Ok(Arc::new(Schema::new(own.into_iter().chain(added).collect::<Vec<_>>())))
 }
 

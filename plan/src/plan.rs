@@ -24,7 +24,7 @@ pub use source::{
     BadRecords, BadRecordsPolicy, Clock, EventTime, Format, JsonFormat, KafkaSource, OnLostOffsets, Source, StartFrom,
     TimestampNumbers, Tombstones,
 };
-pub use step::{Map, OperatorFingerprint, OtherOperator, Step, StepOp, Union};
+pub use step::{Map, OperatorFingerprint, OtherOperator, Step, StepOp, Union, Unnest};
 
 /// The least memory limit of a pipeline, in bytes: what the process needs before it reads a record, and some room to
 /// work.

@@ -13,6 +13,7 @@ use weir_plan::window::Window;
 
 use crate::failure::{Failure, Result};
 use crate::keyed::KeyedStep;
+use crate::keyed::deduplicate::DeduplicateStep;
 use crate::keyed::edge::EdgeSender;
 use crate::keyed::flow::{FlowStep, WatermarkFlow};
 use crate::keyed::session::SessionAggregate;
@@ -21,6 +22,7 @@ use crate::state::StepTable;
 use crate::transform::RowStep;
 use crate::transform::map::MapStep;
 use crate::transform::union::UnionStep;
+use crate::transform::unnest::UnnestStep;
 
 /// A plan that can be run: cut into stages, with its steps compiled.
 pub struct Graph {
@@ -173,7 +175,9 @@ fn compiled(step: &Step) -> Compiled {
     match &step.op {
         StepOp::Map(map) => Compiled::Rows(Box::new(MapStep::new(map.clone(), Arc::clone(&step.schema)))),
         StepOp::Union(union) => Compiled::Rows(Box::new(UnionStep::new(union.clone(), Arc::clone(&step.schema)))),
+        StepOp::Unnest(unnest) => Compiled::Rows(Box::new(UnnestStep::new(unnest.clone(), Arc::clone(&step.schema)))),
         StepOp::Aggregate(aggregate) => Compiled::Keyed(over_windows(aggregate)),
+        StepOp::Deduplicate(step) => Compiled::Keyed(Box::new(DeduplicateStep::new(Arc::clone(step)))),
     }
 }
 

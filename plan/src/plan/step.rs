@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Input;
 use crate::aggregate::{Aggregate, AggregateFingerprint};
+use crate::deduplicate::{Deduplicate, DeduplicateFingerprint};
 use crate::expr::ScalarExpr;
 
 #[derive(Debug, Clone)]
@@ -25,7 +26,7 @@ impl StepOp {
     #[must_use]
     pub fn rejected_columns(&self) -> Option<SchemaRef> {
         match self {
-            Self::Map(_) | Self::Union(_) => None,
+            Self::Map(_) | Self::Union(_) | Self::Unnest(_) | Self::Deduplicate(_) => None,
             Self::Aggregate(aggregate) => Some(aggregate.group_schema()),
         }
     }
@@ -33,8 +34,9 @@ impl StepOp {
     /// What the step's state depends on; `None` for a step without state.
     pub(crate) fn fingerprint(&self) -> Option<OperatorFingerprint> {
         match self {
-            Self::Map(_) | Self::Union(_) => None,
+            Self::Map(_) | Self::Union(_) | Self::Unnest(_) => None,
             Self::Aggregate(aggregate) => Some(OperatorFingerprint::Aggregate(AggregateFingerprint::of(aggregate))),
+            Self::Deduplicate(step) => Some(OperatorFingerprint::Deduplicate(DeduplicateFingerprint::of(step))),
         }
     }
 }
@@ -46,7 +48,9 @@ impl Step {
         match &self.op {
             StepOp::Map(map) => slice::from_ref(&map.input),
             StepOp::Union(union) => &union.inputs,
+            StepOp::Unnest(unnest) => slice::from_ref(&unnest.input),
             StepOp::Aggregate(aggregate) => slice::from_ref(&aggregate.input),
+            StepOp::Deduplicate(step) => slice::from_ref(&step.input),
         }
     }
 
@@ -54,8 +58,8 @@ impl Step {
     #[must_use]
     pub fn is_keyed(&self) -> bool {
         match &self.op {
-            StepOp::Map(_) | StepOp::Union(_) => false,
-            StepOp::Aggregate(_) => true,
+            StepOp::Map(_) | StepOp::Union(_) | StepOp::Unnest(_) => false,
+            StepOp::Aggregate(_) | StepOp::Deduplicate(_) => true,
         }
     }
 }
@@ -64,7 +68,9 @@ impl Step {
 pub enum StepOp {
     Map(Map),
     Union(Union),
+    Unnest(Unnest),
     Aggregate(Arc<Aggregate>),
+    Deduplicate(Arc<Deduplicate>),
 }
 
 /// Filters and computes columns, row by row.
@@ -85,11 +91,24 @@ pub struct Union {
     pub columns: Vec<Vec<usize>>,
 }
 
+/// One row for each element of an array.
+#[derive(Debug, Clone)]
+pub struct Unnest {
+    pub input: Input,
+    /// Gives the array. The step's schema has the input's columns, the element, and the position if there is one.
+    pub array: ScalarExpr,
+    /// Whether there is a column for the element's position, from 0.
+    pub has_position: bool,
+    /// Whether a row whose array is empty or null gives one row without an element.
+    pub keeps_empty: bool,
+}
+
 /// What the state of a step depends on, by the kind of the step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "operator")]
 pub enum OperatorFingerprint {
     Aggregate(AggregateFingerprint),
+    Deduplicate(DeduplicateFingerprint),
     /// The fingerprint of a kind of step that only another version of Weir knows.
     #[serde(untagged)]
     Other(OtherOperator),
@@ -106,6 +125,7 @@ impl OperatorFingerprint {
     fn name(&self) -> &str {
         match self {
             Self::Aggregate(_) => "Aggregate",
+            Self::Deduplicate(_) => "Deduplicate",
             Self::Other(other) => &other.operator,
         }
     }
@@ -114,6 +134,7 @@ impl OperatorFingerprint {
     pub(crate) fn differences(&self, now: &Self) -> Vec<String> {
         match (self, now) {
             (Self::Aggregate(saved), Self::Aggregate(now)) => saved.differences(now),
+            (Self::Deduplicate(saved), Self::Deduplicate(now)) => saved.differences(now),
             (saved, now) if saved.name() == now.name() => {
                 vec![format!("has saved state as {}, which this version of Weir can't read", saved.name())]
             }

@@ -10,10 +10,12 @@
 //! ```
 
 pub(crate) mod aggregate;
+pub(crate) mod deduplicate;
 pub mod edge;
 pub(crate) mod flow;
 #[cfg(test)]
 pub(crate) mod proof;
+pub(crate) mod rows;
 pub(crate) mod session;
 pub(crate) mod windowed;
 

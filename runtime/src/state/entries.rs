@@ -89,7 +89,7 @@ impl Entries {
     }
 
     /// Joins the parts in their order. All have the same columns, and there is at least one part.
-    pub(super) fn joined(parts: &[&Self]) -> Result<Self> {
+    pub fn joined(parts: &[&Self]) -> Result<Self> {
         if let [one] = parts {
             return Ok((*one).clone());
         }

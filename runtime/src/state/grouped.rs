@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use arrow::array::{Array as _, UInt16Array, UInt32Array};
+use arrow::array::{Array as _, BooleanArray, UInt16Array, UInt32Array};
 use weir_plan::key_group::{KeyRanges, key_groups};
 
 use super::entries::Entries;
@@ -86,6 +86,14 @@ impl Grouped {
             return Ok((self.slice(0, 0), self.entries));
         }
         Ok((self.select(these)?, self.entries.select(&UInt32Array::from(those))?))
+    }
+
+    /// Keys and times of the rows for which this is true, without values.
+    pub fn filtered(&self, kept: &BooleanArray) -> Result<Self> {
+        let rows = (0u32..).zip(kept.values()).filter(|(_, kept)| *kept).map(|(row, _)| row).collect();
+        let Entries { times, deleted, keys, .. } = self.entries.clone();
+        Self { key_groups: self.key_groups.clone(), entries: Entries { times, deleted, keys, values: Vec::new() } }
+            .select(rows)
     }
 
     /// A range of the rows, not copied.

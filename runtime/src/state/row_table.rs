@@ -95,6 +95,12 @@ impl RowTable {
         &self.key
     }
 
+    /// Encodes the other key columns.
+    #[must_use]
+    pub fn rest(&self) -> &Columns {
+        &self.rest
+    }
+
     #[must_use]
     pub fn value(&self) -> &Columns {
         &self.value
@@ -120,6 +126,13 @@ impl RowTable {
         let rest = self.rest.encode(&[Arc::new(Int64Array::from(vec![number]))], 1)?.remove(0);
         self.put(RowId { key, time_us, rest }, value);
         Ok(())
+    }
+
+    /// The last entry from `first` on, of the same key and time, whose other key columns are at most `last_rest`.
+    #[must_use]
+    pub fn last_of(&self, first: &RowId, last_rest: &Arc<[u8]>) -> Option<&RowId> {
+        let last = RowId { key: Arc::clone(&first.key), time_us: first.time_us, rest: Arc::clone(last_rest) };
+        self.rows.range(first..=&last).next_back().map(|(id, _)| id)
     }
 
     /// The entries of a key within these times, in the order of time.

@@ -4,11 +4,12 @@
 pub(crate) mod map;
 pub mod rows;
 pub(crate) mod union;
+pub(crate) mod unnest;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
-use arrow::compute::filter;
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::{filter, take};
 use arrow::datatypes::SchemaRef;
 
 /// A compiled step without keys: rows in, rows out.
@@ -35,6 +36,8 @@ pub enum MadeFrom {
     Each,
     /// Those for which this is true. The others are filtered out.
     Where(BooleanArray),
+    /// Those with these indices. A row may come several times.
+    Rows(UInt32Array),
 }
 
 impl MadeFrom {
@@ -42,7 +45,7 @@ impl MadeFrom {
     #[must_use]
     pub fn filtered(&self) -> u64 {
         match self {
-            Self::Each => 0,
+            Self::Each | Self::Rows(_) => 0,
             Self::Where(kept) => (kept.len() - kept.true_count()) as u64,
         }
     }
@@ -53,9 +56,11 @@ impl MadeFrom {
     /// A sentence, if there is not one value per row of the input.
     pub fn pick(&self, values: &ArrayRef) -> Result<ArrayRef, String> {
         match self {
-            Self::Each => Ok(Arc::clone(values)),
-            Self::Where(kept) => filter(values, kept).map_err(|e| format!("rows and where they come from: {e}")),
+            Self::Each => return Ok(Arc::clone(values)),
+            Self::Where(kept) => filter(values, kept),
+            Self::Rows(rows) => take(values, rows, None),
         }
+        .map_err(|e| format!("rows and what they were made from: {e}"))
     }
 }
 

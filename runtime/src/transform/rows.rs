@@ -46,6 +46,14 @@ impl Rows {
     }
 }
 
+/// Separates the rows that pass a check from the others, which are identified by all their columns.
+pub(crate) fn checked(rows: &RecordBatch, check: Check<'_>) -> Result<Rows> {
+    let (good, bad) = by_halves(rows, &|rows| check(rows).map(|()| rows.clone()));
+    let mut checked = Rows { good: coalesced(&rows.schema(), good)?, bad: Vec::new() };
+    checked.add_bad(rows, bad)?;
+    Ok(checked)
+}
+
 /// Evaluates a batch. Mostly one result comes back. If rows fail, the batch comes back in parts around them, in the
 /// order of rows, and each failed row comes back by its index with the reason.
 pub(crate) fn by_halves<T, E: From<String>>(
@@ -53,12 +61,25 @@ pub(crate) fn by_halves<T, E: From<String>>(
     attempt: &dyn Fn(&RecordBatch) -> Result<T, E>,
 ) -> (Vec<T>, Vec<(usize, E)>) {
     let (mut good, mut bad) = (Vec::with_capacity(1), Vec::new());
-    match attempt(batch) {
+    in_parts(batch, attempt, &mut |row, part| match part {
         Ok(evaluated) => good.push(evaluated),
-        // Even a single row is evaluated again, since the batch may itself be a slice.
-        Err(_) => halve(batch, 0, attempt, &mut good, &mut bad),
-    }
+        Err(why) => bad.push((row, why)),
+    });
     (good, bad)
+}
+
+/// Evaluates a batch and hands each part of it to `each` before it evaluates the next one, with the index of the part's
+/// first row. Mostly there is one part. Rows that fail are parts of their own.
+pub(crate) fn in_parts<T, E: From<String>>(
+    batch: &RecordBatch,
+    attempt: &dyn Fn(&RecordBatch) -> Result<T, E>,
+    each: &mut dyn FnMut(usize, Result<T, E>),
+) {
+    match attempt(batch) {
+        Ok(evaluated) => each(0, Ok(evaluated)),
+        // Even a single row is evaluated again, since the batch may itself be a slice.
+        Err(_) => halve(batch, 0, attempt, each),
+    }
 }
 
 /// Evaluates the two halves of a batch that fails as a whole. `first` is the index of its first row.
@@ -66,19 +87,18 @@ fn halve<T, E: From<String>>(
     batch: &RecordBatch,
     first: usize,
     attempt: &dyn Fn(&RecordBatch) -> Result<T, E>,
-    good: &mut Vec<T>,
-    bad: &mut Vec<(usize, E)>,
+    each: &mut dyn FnMut(usize, Result<T, E>),
 ) {
     let (middle, rows) = (batch.num_rows() / 2, batch.num_rows());
     for half in [0..middle, middle..rows].into_iter().filter(|half| !half.is_empty()) {
         let place = first + half.start;
         match copied(batch, half.clone()) {
             Ok(copy) => match attempt(&copy) {
-                Ok(evaluated) => good.push(evaluated),
-                Err(why) if half.len() == 1 => bad.push((place, why)),
-                Err(_) => halve(&copy, place, attempt, good, bad),
+                Ok(evaluated) => each(place, Ok(evaluated)),
+                Err(why) if half.len() == 1 => each(place, Err(why)),
+                Err(_) => halve(&copy, place, attempt, each),
             },
-            Err(why) => bad.extend(half.map(|row| (first + row, E::from(why.clone())))),
+            Err(why) => half.for_each(|row| each(first + row, Err(E::from(why.clone())))),
         }
     }
 }

@@ -32,7 +32,16 @@ pub enum Kind {
 }
 
 /// What the engine has.
-pub const BUILT: [Kind; 5] = [Kind::Map, Kind::Union, Kind::Window, Kind::OfInput, Kind::KafkaTimestamp];
+pub const BUILT: [Kind; 8] = [
+    Kind::Map,
+    Kind::Union,
+    Kind::Window,
+    Kind::OfInput,
+    Kind::KafkaTimestamp,
+    Kind::Deduplicate,
+    Kind::DeduplicateByTime,
+    Kind::Unnest,
+];
 
 /// The least and the greatest number of steps, without those that a union needs.
 const STEPS: std::ops::Range<usize> = 2..6;

@@ -46,11 +46,14 @@ pub fn evaluate(stateless: &Stateless, batches: &[RecordBatch]) -> Result<Vec<Ev
 pub fn evaluate_unmeasured(stateless: &Stateless, batches: &[RecordBatch]) -> Result<Vec<Evaluated>> {
     let mut all = Vec::with_capacity(batches.len());
     for batch in batches {
-        let (good, bad) = stateless.evaluate(batch, &[vec![Some(WATERMARK_US)]], Some(CLOCK_US));
-        if let Some(bad) = bad.first() {
-            return Err(format!("ride {} can't be evaluated: {:?}", bad.row, bad.why));
+        let mut bad = None;
+        stateless.evaluate(batch, &[vec![Some(WATERMARK_US)]], Some(CLOCK_US), &mut |row, part| match part {
+            Ok(evaluated) => all.push(evaluated),
+            Err(why) => bad = Some(format!("ride {row} can't be evaluated: {why:?}")),
+        });
+        if let Some(bad) = bad {
+            return Err(bad);
         }
-        all.extend(good);
     }
     Ok(all)
 }

@@ -37,9 +37,9 @@ pub struct Step {
     pub aggregate: Option<Aggregate>,
     /// The rows of several inputs.
     pub union: Option<Union>,
-    /// Not supported yet. One row per element of a list.
+    /// One row per element of an array.
     pub unnest: Option<Unnest>,
-    /// Not supported yet. The first row of each key.
+    /// The first row of each key.
     pub deduplicate: Option<Deduplicate>,
     /// Not supported yet. The first rows of each key, by an order.
     pub top: Option<Top>,

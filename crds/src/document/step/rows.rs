@@ -52,7 +52,7 @@ pub struct Union {
     pub inputs: Vec<String>,
 }
 
-/// One row per element of a list.
+/// One row per element of an array.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Unnest {

@@ -82,7 +82,12 @@ fn lower(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) 
             let is_known =
                 aggregate.window.is_some() && ["groupBy", "columns"].iter().all(|field| out.is_sound(&at.field(field)));
             let schema = is_known.then(|| compiled.output_schema());
-            Some(Lowered { op: window.map(|_| StepOp::Aggregate(Arc::new(compiled))), schema, carries_window: true })
+            Some(Lowered {
+                op: window.map(|_| StepOp::Aggregate(Arc::new(compiled))),
+                schema,
+                carries_window: true,
+                ..Lowered::default()
+            })
         }
         Err(errors) => {
             for error in errors {

@@ -72,7 +72,7 @@ fn lower(map: &Map, from: &Upstream, at: &Path, out: &mut Findings) -> Option<Lo
     let input = from.input?;
     let op = lift(filter).map(|filter| StepOp::Map(plan::Map { input, filter, columns }));
     let is_known = ["columns", "addColumns", "dropColumns"].iter().all(|field| out.is_sound(&at.field(field)));
-    Some(Lowered { op, schema: is_known.then_some(schema), carries_window })
+    Some(Lowered { op, schema: is_known.then_some(schema), carries_window, ..Lowered::default() })
 }
 
 fn check_names(map: &Map, at: &Path, out: &mut Findings) {

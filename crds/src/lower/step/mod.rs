@@ -2,8 +2,10 @@
 //! step; the rest of lowering sees each as an [`Operation`].
 
 mod aggregate;
+mod deduplicate;
 mod map;
 mod union;
+mod unnest;
 mod window;
 
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
@@ -33,6 +35,8 @@ pub(in crate::lower) struct Lowered {
     /// Whether each row has the bounds of the window that it was made from, in `window_start` and `window_end`, and the
     /// window's last moment as its time.
     pub(in crate::lower) carries_window: bool,
+    /// Whether rows come from a keyed step, or from a step behind one, so that they have no place in Kafka.
+    pub(in crate::lower) is_behind_keys: bool,
 }
 
 impl Steps {
@@ -44,10 +48,10 @@ impl Steps {
         }
     }
 
-    fn carries_window(&self, input: Input) -> bool {
+    fn is(&self, input: Option<Input>, what: fn(&Lowered) -> bool) -> bool {
         match input {
-            Input::Source(_) => false,
-            Input::Step(i) => self.by_position.get(i).is_some_and(|step| step.carries_window),
+            None | Some(Input::Source(_)) => false,
+            Some(Input::Step(i)) => self.by_position.get(i).is_some_and(what),
         }
     }
 
@@ -107,10 +111,12 @@ pub(in crate::lower) struct LateOutput {
 
 /// The step's operation and the name of its field. This is the one list of the kinds that are built.
 pub(in crate::lower) fn operation(step: &Step) -> Option<(&'static str, &dyn Operation)> {
-    let kinds: [(&str, Option<&dyn Operation>); 3] = [
+    let kinds: [(&str, Option<&dyn Operation>); 5] = [
         ("map", step.map.as_ref().map(|step| step as _)),
         ("union", step.union.as_ref().map(|step| step as _)),
+        ("unnest", step.unnest.as_ref().map(|step| step as _)),
         ("aggregate", step.aggregate.as_ref().map(|step| step as _)),
+        ("deduplicate", step.deduplicate.as_ref().map(|step| step as _)),
     ];
     let mut there = kinds.into_iter().filter_map(|(name, operation)| Some((name, operation?)));
     there.next().filter(|_| there.next().is_none())
@@ -167,17 +173,20 @@ pub(super) fn lower(
         let upstream = |input: &Option<Input>| Upstream {
             input: input.and_then(|input| lowered.in_plan(input)),
             schema: input.and_then(|input| lowered.schema_of(input, sources)),
-            carries_window: input.is_some_and(|input| lowered.carries_window(input)),
+            carries_window: lowered.is(*input, |step| step.carries_window),
+            is_behind_keys: lowered.is(*input, |step| step.is_behind_keys),
         };
         let from: Vec<_> = graph.step_inputs[i].iter().map(upstream).collect();
         let (step_at, at) = (at.index(i), at.index(i).field(kind));
-        let Lowered { op, schema, carries_window } = operation.lower(&from, &at, out);
+        let Lowered { op, schema, carries_window, .. } = operation.lower(&from, &at, out);
+        let is_behind_keys = operation.is_keyed() || from.iter().any(|from| from.is_behind_keys);
         if from.iter().any(|from| from.schema.is_none()) {
             for (at, sql) in operation.expressions(&at) {
                 out.checked(&at, expr::check_syntax(sql).map_err(|e| e.to_string()));
             }
         }
-        lowered.by_position[i] = Lowered { op: op.filter(|_| out.is_sound(&step_at)), schema, carries_window };
+        let op = op.filter(|_| out.is_sound(&step_at));
+        lowered.by_position[i] = Lowered { op, schema, carries_window, is_behind_keys };
     }
     lowered
 }
@@ -188,6 +197,8 @@ pub(in crate::lower) struct Upstream {
     schema: Option<SchemaRef>,
     /// See [`Lowered::carries_window`].
     carries_window: bool,
+    /// See [`Lowered::is_behind_keys`].
+    is_behind_keys: bool,
 }
 
 fn compile_all<'a>(

@@ -55,6 +55,7 @@ impl Operation for Union {
             op: inputs.map(|inputs| StepOp::Union(plan::Union { inputs, columns })),
             schema: Some(schema),
             carries_window: from.iter().all(|from| from.carries_window),
+            ..Lowered::default()
         }
     }
 }

@@ -17,7 +17,7 @@ use weir_plan::stages::{Edge, LaneStage};
 use crate::build::Graph;
 use crate::keyed::{KeyedStep, Prepared};
 use crate::sink::fitness::Fitness;
-use crate::transform::rows::by_halves;
+use crate::transform::rows::in_parts;
 use crate::transform::{Applied, batch, for_sink};
 
 /// Evaluates the stages before the first change of key for one source.
@@ -43,14 +43,7 @@ pub struct Evaluated {
     pub filtered: u64,
 }
 
-/// A row that can't be processed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadRow {
-    /// Index in the batch.
-    pub row: usize,
-    pub why: Why,
-}
-
+/// Why a row can't be processed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
     /// An expression fails on the row, or the row has no event time. The text is one sentence.
@@ -74,17 +67,18 @@ impl Stateless {
     }
 
     /// Evaluates a decoded batch. `before_us` has, per edge from the source's lanes, the watermarks of its step's
-    /// inputs at the start of the epoch. Rows with an event time after `latest_us` are left out as bad. Mostly one
-    /// result and no bad row come back. If there are bad rows, the batch comes back in parts around them.
-    #[must_use]
+    /// inputs at the start of the epoch. Rows with an event time after `latest_us` are bad. `each` gets what comes of
+    /// the batch in the order of rows, with the index of the first row that it comes of. Mostly that is one result. If
+    /// there are bad rows, each comes alone, with the parts of the batch around them. A batch that becomes too large
+    /// comes in parts too, so no more than one part is in memory.
     pub fn evaluate(
         &self,
         decoded: &RecordBatch,
         before_us: &[Vec<Option<i64>>],
         latest_us: Option<i64>,
-    ) -> (Vec<Evaluated>, Vec<BadRow>) {
-        let (good, bad) = by_halves(decoded, &|batch| self.attempt(batch, Times { before_us, latest_us }));
-        (good, bad.into_iter().map(|(row, why)| BadRow { row, why }).collect())
+        each: &mut dyn FnMut(usize, Result<Evaluated, Why>),
+    ) {
+        in_parts(decoded, &|batch| self.attempt(batch, Times { before_us, latest_us }), each);
     }
 
     fn attempt(&self, decoded: &RecordBatch, times: Times<'_>) -> Result<Evaluated, Why> {

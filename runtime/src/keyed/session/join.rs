@@ -1,9 +1,6 @@
 //! Which fragments and sessions belong together. Two of one key meet if neither begins after the other's end; what
 //! meets is one session, transitively.
 
-use arrow_row::Rows;
-use hashbrown::HashTable;
-
 /// Sessions that fragments have made or changed.
 #[derive(Default)]
 pub(super) struct Joined {
@@ -25,44 +22,6 @@ pub(super) struct Span {
     pub end_us: i64,
     /// As [`Joined::members`].
     pub member: (usize, usize),
-}
-
-/// Fragments by key, as lists.
-pub(super) struct ByKey {
-    /// Per distinct key: its last fragment.
-    pub last: Vec<u32>,
-    /// Per fragment: another one of its key.
-    pub next: Vec<Option<u32>>,
-}
-
-impl ByKey {
-    /// `hashes` has one per key.
-    pub fn of(keys: &Rows, hashes: &[u64]) -> Self {
-        // The number of the key in `last`.
-        let mut numbers: HashTable<u32> = HashTable::with_capacity(hashes.len());
-        let (mut last, mut next): (Vec<u32>, _) = (Vec::new(), vec![None; hashes.len()]);
-        for (row, hash) in (0u32..).zip(hashes) {
-            let is_same = |number: &u32| {
-                let other = last[*number as usize] as usize;
-                hashes[other] == *hash && keys.row(other) == keys.row(row as usize)
-            };
-            match numbers.find(*hash, is_same) {
-                Some(number) => next[row as usize] = Some(std::mem::replace(&mut last[*number as usize], row)),
-                None => {
-                    // There are no more keys than fragments, which are counted in 32 bits.
-                    let number = u32::try_from(last.len()).unwrap_or(u32::MAX);
-                    last.push(row);
-                    numbers.insert_unique(*hash, number, |number| hashes[last[*number as usize] as usize]);
-                }
-            }
-        }
-        Self { last, next }
-    }
-
-    /// The fragments of the key with this last fragment.
-    pub fn fragments(&self, last: u32) -> impl Iterator<Item = u32> {
-        std::iter::successors(Some(last), |fragment| self.next[*fragment as usize])
-    }
 }
 
 impl Joined {

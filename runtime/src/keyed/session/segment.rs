@@ -1,51 +1,11 @@
 //! Open sessions in columns. A segment never changes, but its sessions may go: when they grow, they come again in a
 //! newer segment.
 
-use std::sync::Arc;
-
-use arrow::array::{Array as _, ArrayRef, Int8Array};
+use arrow::array::{Array as _, ArrayRef};
 use arrow::compute::interleave;
-use arrow::datatypes::DataType;
-use arrow_row::{RowConverter, Rows, SortField};
+use arrow_row::Rows;
 
 use crate::failure::{Failure, Result};
-
-/// Keys in arrow's row format.
-pub(super) struct KeyFormat {
-    converter: RowConverter,
-    has_columns: bool,
-}
-
-impl KeyFormat {
-    pub fn new(types: &[DataType]) -> Result<Self> {
-        let has_columns = !types.is_empty();
-        // Without key columns all sessions have one key, a column of zeros.
-        let types = if has_columns { types } else { &[DataType::Int8] };
-        let fields = types.iter().map(|data_type| SortField::new(data_type.clone())).collect();
-        let converter = RowConverter::new(fields).map_err(|e| Failure::bug(format!("keys of types {types:?}: {e}")))?;
-        Ok(Self { converter, has_columns })
-    }
-
-    pub fn encode(&self, columns: &[ArrayRef], rows: usize) -> Result<Rows> {
-        let encoded = if self.has_columns {
-            self.converter.convert_columns(columns)
-        } else {
-            self.converter.convert_columns(&[Arc::new(Int8Array::from(vec![0; rows])) as ArrayRef])
-        };
-        encoded.map_err(|e| Failure::bug(format!("keys into rows: {e}")))
-    }
-
-    pub fn decode(&self, rows: &Rows) -> Result<Vec<ArrayRef>> {
-        if !self.has_columns {
-            return Ok(Vec::new());
-        }
-        self.converter.convert_rows(rows.iter()).map_err(|e| Failure::bug(format!("keys back from rows: {e}")))
-    }
-
-    pub fn empty(&self, rows: usize) -> Rows {
-        self.converter.empty_rows(rows, 0)
-    }
-}
 
 pub(super) struct Segment {
     pub keys: Rows,

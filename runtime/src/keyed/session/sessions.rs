@@ -10,10 +10,12 @@ use hashbrown::HashTable;
 use weir_plan::aggregate::Aggregate;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::join::{ByKey, Joined, Span};
-use super::segment::{KeyFormat, Segment, gathered};
+use super::join::{Joined, Span};
+use super::segment::{Segment, gathered};
 use crate::failure::{Failure, Result};
 use crate::keyed::aggregate::group_table::{Accumulators, GroupTable};
+use crate::keyed::rows::by_key::ByKey;
+use crate::keyed::rows::key_format::KeyFormat;
 use crate::state::{Change, Entries, Grouped, StateTable, TableSchema};
 
 /// How many sessions are closed at a time. Their states are in memory twice meanwhile.
@@ -95,7 +97,7 @@ impl Sessions {
             Arc::new(Int64Array::from_iter_values(over.iter().map(of).map(|(segment, row)| bounds(segment)[row])))
         };
         let bounds = [bound(&|segment| &segment.starts), bound(&|segment| &segment.ends)];
-        let keys: Vec<_> = self.format.decode(&keys)?.into_iter().chain(bounds).collect();
+        let keys: Vec<_> = self.format.decode(keys.iter())?.into_iter().chain(bounds).collect();
         groups.merge(&keys, over.len(), &self.states_at(&over)?)?;
         over.iter().for_each(|place| self.remove(place.segment as usize, place.row as usize));
         Ok(Some(groups))
@@ -135,7 +137,7 @@ impl Sessions {
         let (mut joined, mut spans) = (Joined::default(), Vec::new());
         for last in &by_key.last {
             spans.clear();
-            spans.extend(by_key.fragments(*last).map(|fragment| {
+            spans.extend(by_key.rows(*last).map(|fragment| {
                 let row = fragment as usize;
                 Span { start_us: starts[row], end_us: ends[row], member: (0, row) }
             }));

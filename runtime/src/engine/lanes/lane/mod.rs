@@ -28,7 +28,7 @@ use weir_plan::plan::OnLostOffsets;
 use super::lost;
 use super::open_epoch::OpenEpoch;
 use super::skew::SkewOfSource;
-use super::stateless::{Stateless, Why};
+use super::stateless::{Evaluated, Stateless, Why};
 use crate::checkpoint::manifest::OffsetRange;
 use crate::decode::Decoder;
 use crate::decode::schemas::Schemas;
@@ -313,39 +313,34 @@ impl Lane {
     /// clock, with that time (µs).
     fn evaluate(&mut self, decoded: &RecordBatch, origins: &Origins, clock_us: i64) -> Result<Vec<(usize, i64)>> {
         let latest_us = self.parts.max_future_us.map(|future| clock_us.saturating_add(future));
-        let (good, bad) = self.parts.stateless.evaluate(decoded, &self.before_us, latest_us);
-        let mut ahead = Vec::new();
-        let mut bad_rows = Vec::with_capacity(bad.len());
-        for bad in bad {
-            bad_rows.push(bad.row);
-            match bad.why {
-                Why::Ahead { time_us } => ahead.push((bad.row, time_us)),
-                Why::Unfit(text) => self.refuse(origins, bad.row, &Reason { path: None, text })?,
+        let (mut ahead, mut failed) = (Vec::new(), None);
+        let Self { parts, partitions, report, before_us, .. } = self;
+        let LaneParts { stateless, edges, sinks, bad_records, .. } = parts;
+        stateless.evaluate(decoded, before_us, latest_us, &mut |row, part| {
+            if failed.is_some() {
+                return;
             }
-        }
-        // The good parts come in the order of rows, with the bad rows between them.
-        let mut row = 0;
-        let mut bad_rows = bad_rows.into_iter().peekable();
-        for evaluated in good {
-            while bad_rows.next_if_eq(&row).is_some() {
-                row += 1;
-            }
-            self.report.decoded += evaluated.rows as u64;
-            self.report.filtered += evaluated.filtered;
-            if let Some(times) = &evaluated.event_times {
-                for (place, time) in origins.places(row).zip(times.values()) {
-                    self.partitions[place].observe(*time);
+            let taken = match part {
+                Ok(evaluated) => {
+                    report.decoded += evaluated.rows as u64;
+                    report.filtered += evaluated.filtered;
+                    if let Some(times) = &evaluated.event_times {
+                        origins.places(row).zip(times.values()).for_each(|(place, us)| partitions[place].observe(*us));
+                    }
+                    hand_on(evaluated, edges, sinks)
                 }
-            }
-            for (edge, prepared) in self.parts.edges.iter_mut().zip(&evaluated.prepared) {
-                edge.take_in(prepared)?;
-            }
-            for (sink, rows) in self.parts.sinks.iter().zip(evaluated.sink_rows) {
-                sink.send(rows)?;
-            }
-            row += evaluated.rows;
-        }
-        Ok(ahead)
+                Err(Why::Ahead { time_us }) => {
+                    ahead.push((row, time_us));
+                    Ok(())
+                }
+                Err(Why::Unfit(text)) => {
+                    let from = &partitions[origins.place(row)].id;
+                    bad_records.take(from, &origins.record(row), &Reason { path: None, text })
+                }
+            };
+            failed = taken.err();
+        });
+        failed.map_or(Ok(ahead), Err)
     }
 
     fn refuse(&mut self, origins: &Origins, row: usize, reason: &Reason) -> Result<()> {
@@ -440,4 +435,10 @@ impl Lane {
         self.tell_held();
         Ok(report)
     }
+}
+
+/// Brings what came of rows to edges and sinks, which are those of the lane's stage.
+fn hand_on(evaluated: Evaluated, edges: &mut [EdgeSender], sinks: &[SinkInput]) -> Result<()> {
+    edges.iter_mut().zip(&evaluated.prepared).try_for_each(|(edge, prepared)| edge.take_in(prepared))?;
+    sinks.iter().zip(evaluated.sink_rows).try_for_each(|(sink, rows)| sink.send(rows))
 }

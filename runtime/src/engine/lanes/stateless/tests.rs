@@ -50,6 +50,29 @@ fn with_map(text: &DataType, filter: &str, number: &str, of: &DataType) -> State
 
 /// Checks the numbers that come out of these texts, the rows at fault, and how many rows were filtered. `at` is null
 /// for an empty text, and later than allowed for 99.
+/// The good parts, and the bad rows with their indices.
+fn evaluated(
+    stateless: &Stateless,
+    decoded: &RecordBatch,
+    latest_us: Option<i64>,
+) -> (Vec<Evaluated>, Vec<(usize, Why)>) {
+    let (mut good, mut bad, mut next) = (Vec::new(), Vec::new(), 0);
+    stateless.evaluate(decoded, &[], latest_us, &mut |row, part| {
+        assert_eq!(row, next, "parts come in the order of rows");
+        match part {
+            Ok(evaluated) => {
+                next += evaluated.rows;
+                good.push(evaluated);
+            }
+            Err(why) => {
+                next += 1;
+                bad.push((row, why));
+            }
+        }
+    });
+    (good, bad)
+}
+
 fn check(texts: &[&str], numbers: &[i64], bad: &[(usize, &str)], filtered: u64) {
     let times: TimestampMicrosecondArray =
         texts.iter().map(|t| (!t.is_empty()).then_some(if *t == "99" { 1_001 } else { 1_000 })).collect();
@@ -58,7 +81,7 @@ fn check(texts: &[&str], numbers: &[i64], bad: &[(usize, &str)], filtered: u64) 
     let decoded =
         RecordBatch::try_new(schema(&[("text", DataType::String, true), ("at", DataType::Timestamp, true)]), columns)
             .unwrap();
-    let (good, found) = stateless().evaluate(&decoded, &[], Some(1_000));
+    let (good, found) = evaluated(&stateless(), &decoded, Some(1_000));
     let written: Vec<i64> = good
         .iter()
         .flat_map(|e| &e.sink_rows)
@@ -72,12 +95,12 @@ fn check(texts: &[&str], numbers: &[i64], bad: &[(usize, &str)], filtered: u64) 
         "every row is good or bad: {texts:?}"
     );
     assert_eq!(
-        found.iter().map(|b| b.row).collect::<Vec<_>>(),
+        found.iter().map(|(row, _)| *row).collect::<Vec<_>>(),
         bad.iter().map(|(row, _)| *row).collect::<Vec<_>>(),
         "{texts:?}"
     );
-    for (found, (_, reason)) in found.iter().zip(bad) {
-        match &found.why {
+    for ((_, why), (_, reason)) in found.iter().zip(bad) {
+        match why {
             Why::Unfit(why) => assert!(why.contains(reason), "{reason:?} should be in {why:?}"),
             Why::Ahead { time_us } => assert_eq!((*time_us, *reason), (1_001, "ahead")),
         }
@@ -117,7 +140,7 @@ fn a_slice_of_one_row_is_judged_by_that_row() {
     let decoded = RecordBatch::try_new(schema(&columns), vec![texts, times]).unwrap();
     let stateless = with_map(&DataType::Binary, "text is not null", "cast(text as string)", &DataType::String);
     for (row, expected) in [(0, (1, 0)), (1, (0, 1))] {
-        let (good, bad) = stateless.evaluate(&decoded.slice(row, 1), &[], None);
+        let (good, bad) = evaluated(&stateless, &decoded.slice(row, 1), None);
         assert_eq!((good.len(), bad.len()), expected, "{bad:?}");
     }
 }
@@ -164,10 +187,10 @@ fn a_row_at_fault_is_found_among_many_whatever_fails() {
             columns,
         )
         .unwrap();
-        let (good, bad) = with_map(&data_type, "text is not null", sql, &of).evaluate(&decoded, &[], None);
-        assert_eq!(bad.iter().map(|b| b.row).collect::<Vec<_>>(), [BAD], "{sql}: {:?}", bad.first());
+        let (good, bad) = evaluated(&with_map(&data_type, "text is not null", sql, &of), &decoded, None);
+        assert_eq!(bad.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [BAD], "{sql}: {:?}", bad.first());
         assert_eq!(good.iter().map(|e| e.rows).sum::<usize>(), ROWS - 1, "{sql}");
-        let Why::Unfit(why) = &bad[0].why else { panic!("{sql}") };
+        let Why::Unfit(why) = &bad[0].1 else { panic!("{sql}") };
         assert!(why.starts_with(&format!("step `numbers`, column `number`: `{sql}`: ")), "{why}");
     }
 }
@@ -206,7 +229,7 @@ fn rows_of_a_source_go_to_its_own_steps_and_sinks() {
         let sinks = &graph.stages.lanes[source].sinks;
         let fitness = sinks.iter().map(|i| sink::fitness(&graph.plan.sinks[*i])).collect();
         let decoded = RecordBatch::try_new(rows(name), vec![Arc::new(Int64Array::from(vec![7]))]).unwrap();
-        let (good, bad) = Stateless::new(Arc::clone(&graph), source, fitness).evaluate(&decoded, &[], None);
+        let (good, bad) = evaluated(&Stateless::new(Arc::clone(&graph), source, fitness), &decoded, None);
         assert_eq!(bad, []);
         let value = |rows: &RecordBatch| rows.column(0).as_primitive::<Int64Type>().value(0);
         assert_eq!(sinks.iter().copied().zip(good[0].sink_rows.iter().map(value)).collect::<Vec<_>>(), expected);

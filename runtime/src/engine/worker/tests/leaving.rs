@@ -88,7 +88,8 @@ async fn greatest_end(crew: &mut Crew, lanes: &BTreeMap<Edge, EdgeReport>) -> Op
             .filter_map(|input| if let Input::Step(before) = input { of_steps[*before] } else { None })
             .max();
         of_steps[i] = match &step.op {
-            StepOp::Map(_) | StepOp::Union(_) => before,
+            StepOp::Map(_) | StepOp::Union(_) | StepOp::Unnest(_) => before,
+            StepOp::Deduplicate(_) => unreachable!("no such step is generated"),
             StepOp::Aggregate(aggregate) => {
                 let Window::Aligned(window) = aggregate.window else { panic!("{:?}", aggregate.window) };
                 let opened = times(lanes, i).into_iter().map(|time| time + 1);
