@@ -34,7 +34,7 @@ use crate::types::{EVENT_TIME, timestamp_type};
 use crate::window::Window;
 
 pub use accumulators::Accumulator;
-pub use compile::compile;
+pub use compile::{compile, compile_over};
 pub use fingerprint::{AggregateFingerprint, CallFingerprint};
 pub(crate) use functions::{by_name, names};
 
@@ -61,6 +61,25 @@ pub struct Aggregate {
     /// The output columns that follow `window_start`, `window_end` and the group columns: expressions over
     /// `result_schema`.
     pub outputs: Vec<ScalarExpr>,
+}
+
+/// Columns that are computed for each row, with aggregates over rows around it.
+#[derive(Debug, Clone)]
+pub struct RowColumns {
+    /// The distinct aggregate calls of all columns.
+    pub calls: Vec<Call>,
+    /// The columns of the input, `_event_time` included, then one column per call.
+    pub result_schema: SchemaRef,
+    /// The columns, as expressions over `result_schema`.
+    pub outputs: Vec<ScalarExpr>,
+}
+
+impl RowColumns {
+    /// The first column that this call's value goes into.
+    #[must_use]
+    pub fn column_of(&self, call: usize) -> Option<&str> {
+        column_of(&self.result_schema, self.calls.len(), &self.outputs, call)
+    }
 }
 
 /// A column that rows are grouped by.
@@ -149,10 +168,7 @@ impl Aggregate {
     /// The first output column that this call's value goes into.
     #[must_use]
     pub fn column_of(&self, call: usize) -> Option<&str> {
-        let index = self.result_schema.fields().len() - self.calls.len() + call;
-        let reads =
-            |output: &&ScalarExpr| collect_columns(&output.physical).iter().any(|column| column.index() == index);
-        self.outputs.iter().find(reads).map(|output| output.field.name().as_str())
+        column_of(&self.result_schema, self.calls.len(), &self.outputs, call)
     }
 
     /// The columns that identify a group of a window: `window_start`, `window_end`, the group columns. Computed group
@@ -176,6 +192,12 @@ impl Aggregate {
         let event_time = Arc::new(Field::new(EVENT_TIME, timestamp_type(), false));
         Arc::new(Schema::new(fields.chain([event_time]).collect::<Vec<_>>()))
     }
+}
+
+fn column_of<'o>(results: &Schema, calls: usize, outputs: &'o [ScalarExpr], call: usize) -> Option<&'o str> {
+    let index = results.fields().len() - calls + call;
+    let reads = |output: &&ScalarExpr| collect_columns(&output.physical).iter().any(|column| column.index() == index);
+    outputs.iter().find(reads).map(|output| output.field.name().as_str())
 }
 
 impl Call {

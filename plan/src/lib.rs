@@ -15,6 +15,7 @@ mod input;
 pub mod key_group;
 pub mod metadata;
 pub mod outputs;
+pub mod over;
 pub mod panics;
 pub mod plan;
 pub mod quote;

@@ -16,6 +16,7 @@ use crate::keyed::KeyedStep;
 use crate::keyed::deduplicate::DeduplicateStep;
 use crate::keyed::edge::EdgeSender;
 use crate::keyed::flow::{FlowStep, WatermarkFlow};
+use crate::keyed::over::OverStep;
 use crate::keyed::session::SessionAggregate;
 use crate::keyed::windowed::WindowedAggregate;
 use crate::state::StepTable;
@@ -177,6 +178,7 @@ fn compiled(step: &Step) -> Compiled {
         StepOp::Union(union) => Compiled::Rows(Box::new(UnionStep::new(union.clone(), Arc::clone(&step.schema)))),
         StepOp::Unnest(unnest) => Compiled::Rows(Box::new(UnnestStep::new(unnest.clone(), Arc::clone(&step.schema)))),
         StepOp::Aggregate(aggregate) => Compiled::Keyed(over_windows(aggregate)),
+        StepOp::Over(over) => Compiled::Keyed(Box::new(OverStep::new(Arc::clone(over), Arc::clone(&step.schema)))),
         StepOp::Deduplicate(step) => Compiled::Keyed(Box::new(DeduplicateStep::new(Arc::clone(step)))),
     }
 }

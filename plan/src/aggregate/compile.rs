@@ -11,7 +11,8 @@ use datafusion_expr::Expr;
 use super::calls::Calls;
 use super::keys::{self, PlannedKey, is_reserved};
 use super::{
-    Aggregate, AggregateColumn, AggregateError, AggregatePart, GroupColumn, WINDOW_END, WINDOW_START, window_fields,
+    Aggregate, AggregateColumn, AggregateError, AggregatePart, GroupColumn, RowColumns, WINDOW_END, WINDOW_START,
+    window_fields,
 };
 use crate::expr::{Binder, ExprError, ScalarExpr, with_room};
 use crate::input::Input;
@@ -32,6 +33,20 @@ pub fn compile(
     with_room(|| {
         let mut step = Step { input_schema, errors: Vec::new() };
         let compiled = step.compile(input, window, group_by, columns);
+        compiled.filter(|_| step.errors.is_empty()).ok_or(step.errors)
+    })
+    .unwrap_or_else(|e| Err(vec![AggregateError { at: AggregatePart::Step, message: e.0 }]))
+}
+
+/// Compiles columns that are computed for each row, with aggregates over rows around it: `price - avg(price)`. Outside
+/// of aggregates, a column is the row's own.
+///
+/// # Errors
+/// All that is wrong, each error with its place.
+pub fn compile_over(input_schema: &SchemaRef, columns: &[AggregateColumn]) -> Result<RowColumns, Vec<AggregateError>> {
+    with_room(|| {
+        let mut step = Step { input_schema, errors: Vec::new() };
+        let compiled = step.compile_over(columns);
         compiled.filter(|_| step.errors.is_empty()).ok_or(step.errors)
     })
     .unwrap_or_else(|e| Err(vec![AggregateError { at: AggregatePart::Step, message: e.0 }]))
@@ -72,7 +87,8 @@ impl Step<'_> {
         let keys = keys.ok()?;
         let key_fields = keys.iter().map(|planned| Arc::clone(&planned.key.value.field));
         let key_schema: SchemaRef = Arc::new(Schema::new(key_fields.collect::<Vec<_>>()));
-        let (result_schema, call_names) = result_schema(&key_schema, &calls);
+        let (result_schema, call_names) =
+            result_schema(window_fields().into_iter().chain(fields_of(&key_schema)), &calls);
         let finisher = Binder::new(&result_schema).map_err(|e| self.refuse(AggregatePart::Step, e.0)).ok()?;
         let mut outputs = Vec::with_capacity(columns.len());
         for (i, (column, planned)) in columns.iter().zip(planned).enumerate() {
@@ -92,6 +108,33 @@ impl Step<'_> {
             result_schema,
             outputs,
         })
+    }
+
+    /// `None` only if there are errors.
+    fn compile_over(&mut self, columns: &[AggregateColumn]) -> Option<RowColumns> {
+        let (planner, calls) = (Binder::new(self.input_schema), Calls::new(self.input_schema));
+        let (planner, mut calls) = match (planner, calls) {
+            (Ok(planner), Ok(calls)) => (planner, calls),
+            (Err(e), _) | (_, Err(e)) => {
+                self.refuse(AggregatePart::Step, e.0);
+                return None;
+            }
+        };
+        let planned: Vec<_> =
+            columns.iter().enumerate().map(|(i, column)| self.plan(i, column, &planner, &mut calls)).collect();
+        let (result_schema, call_names) = result_schema(fields_of(self.input_schema), &calls);
+        let finisher = Binder::new(&result_schema).map_err(|e| self.refuse(AggregatePart::Step, e.0)).ok()?;
+        let mut outputs = Vec::with_capacity(columns.len());
+        for (i, (column, planned)) in columns.iter().zip(planned).enumerate() {
+            let Some(planned) = planned else { continue };
+            let output =
+                replaced(planned, &[], &call_names).and_then(|expr| finisher.scalar(expr, &column.expr, &column.name));
+            match output {
+                Ok(output) => outputs.push(output),
+                Err(e) => self.refuse(AggregatePart::ColumnExpr(i), e.0),
+            }
+        }
+        Some(RowColumns { calls: calls.into_calls(), result_schema, outputs })
     }
 
     fn refuse(&mut self, at: AggregatePart, message: String) {
@@ -148,14 +191,8 @@ struct Planned {
     places: Vec<(Expr, usize)>,
 }
 
-/// Compiles a column after its calls and the keys' expressions were replaced by columns of the result.
-fn finish(
-    planned: Planned,
-    column: &AggregateColumn,
-    finisher: &Binder,
-    keys: &[PlannedKey],
-    calls: &[String],
-) -> Result<ScalarExpr, ExprError> {
+/// A column's expression, with its calls and the keys' expressions replaced by columns of the result.
+fn replaced(planned: Planned, keys: &[PlannedKey], calls: &[String]) -> Result<Expr, ExprError> {
     let name_of = |key: &PlannedKey| key.key.value.field.name().clone();
     let replaced = planned.expr.transform_down(|e| {
         let call = planned.places.iter().find(|(aggregate, _)| *aggregate == e).map(|(_, index)| calls[*index].clone());
@@ -167,7 +204,18 @@ fn finish(
             None => Transformed::no(e),
         })
     });
-    let replaced = replaced.map_err(|e| ExprError(e.strip_backtrace()))?.data;
+    Ok(replaced.map_err(|e| ExprError(e.strip_backtrace()))?.data)
+}
+
+/// Compiles a column, which may use nothing but keys, the window's bounds and calls.
+fn finish(
+    planned: Planned,
+    column: &AggregateColumn,
+    finisher: &Binder,
+    keys: &[PlannedKey],
+    calls: &[String],
+) -> Result<ScalarExpr, ExprError> {
+    let replaced = replaced(planned, keys, calls)?;
     let is_key = |name: &String| keys.iter().any(|key| key.key.value.field.name() == name);
     let allowed = |name: &String| name == WINDOW_START || name == WINDOW_END || is_key(name) || calls.contains(name);
     if let Some(stray) = replaced.column_refs().into_iter().map(|c| &c.name).filter(|name| !allowed(name)).min() {
@@ -208,9 +256,13 @@ fn planning_schema(input: &SchemaRef, group_by: &[GroupColumn]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// The schema of a closed window, and the names of the calls' columns in it.
-fn result_schema(keys: &SchemaRef, calls: &Calls) -> (SchemaRef, Vec<String>) {
-    let mut fields: Vec<FieldRef> = window_fields().into_iter().chain(keys.fields().iter().cloned()).collect();
+fn fields_of(schema: &SchemaRef) -> impl Iterator<Item = FieldRef> {
+    schema.fields().iter().cloned()
+}
+
+/// A schema with these columns and then one per call, and the names of the calls' columns in it.
+fn result_schema(first: impl Iterator<Item = FieldRef>, calls: &Calls) -> (SchemaRef, Vec<String>) {
+    let mut fields: Vec<FieldRef> = first.collect();
     let mut taken: HashSet<String> = fields.iter().map(|f| f.name().clone()).collect();
     let mut names = Vec::new();
     for call in calls.iter() {

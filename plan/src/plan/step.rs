@@ -12,6 +12,7 @@ use super::Input;
 use crate::aggregate::{Aggregate, AggregateFingerprint};
 use crate::deduplicate::{Deduplicate, DeduplicateFingerprint};
 use crate::expr::ScalarExpr;
+use crate::over::{Over, OverFingerprint};
 
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -26,7 +27,7 @@ impl StepOp {
     #[must_use]
     pub fn rejected_columns(&self) -> Option<SchemaRef> {
         match self {
-            Self::Map(_) | Self::Union(_) | Self::Unnest(_) | Self::Deduplicate(_) => None,
+            Self::Map(_) | Self::Union(_) | Self::Unnest(_) | Self::Deduplicate(_) | Self::Over(_) => None,
             Self::Aggregate(aggregate) => Some(aggregate.group_schema()),
         }
     }
@@ -37,6 +38,7 @@ impl StepOp {
             Self::Map(_) | Self::Union(_) | Self::Unnest(_) => None,
             Self::Aggregate(aggregate) => Some(OperatorFingerprint::Aggregate(AggregateFingerprint::of(aggregate))),
             Self::Deduplicate(step) => Some(OperatorFingerprint::Deduplicate(DeduplicateFingerprint::of(step))),
+            Self::Over(over) => Some(OperatorFingerprint::Over(OverFingerprint::of(over))),
         }
     }
 }
@@ -51,6 +53,7 @@ impl Step {
             StepOp::Unnest(unnest) => slice::from_ref(&unnest.input),
             StepOp::Aggregate(aggregate) => slice::from_ref(&aggregate.input),
             StepOp::Deduplicate(step) => slice::from_ref(&step.input),
+            StepOp::Over(over) => slice::from_ref(&over.input),
         }
     }
 
@@ -59,7 +62,7 @@ impl Step {
     pub fn is_keyed(&self) -> bool {
         match &self.op {
             StepOp::Map(_) | StepOp::Union(_) | StepOp::Unnest(_) => false,
-            StepOp::Aggregate(_) | StepOp::Deduplicate(_) => true,
+            StepOp::Aggregate(_) | StepOp::Deduplicate(_) | StepOp::Over(_) => true,
         }
     }
 }
@@ -71,6 +74,7 @@ pub enum StepOp {
     Unnest(Unnest),
     Aggregate(Arc<Aggregate>),
     Deduplicate(Arc<Deduplicate>),
+    Over(Arc<Over>),
 }
 
 /// Filters and computes columns, row by row.
@@ -109,6 +113,7 @@ pub struct Unnest {
 pub enum OperatorFingerprint {
     Aggregate(AggregateFingerprint),
     Deduplicate(DeduplicateFingerprint),
+    Over(OverFingerprint),
     /// The fingerprint of a kind of step that only another version of Weir knows.
     #[serde(untagged)]
     Other(OtherOperator),
@@ -126,6 +131,7 @@ impl OperatorFingerprint {
         match self {
             Self::Aggregate(_) => "Aggregate",
             Self::Deduplicate(_) => "Deduplicate",
+            Self::Over(_) => "Over",
             Self::Other(other) => &other.operator,
         }
     }
@@ -135,6 +141,7 @@ impl OperatorFingerprint {
         match (self, now) {
             (Self::Aggregate(saved), Self::Aggregate(now)) => saved.differences(now),
             (Self::Deduplicate(saved), Self::Deduplicate(now)) => saved.differences(now),
+            (Self::Over(saved), Self::Over(now)) => saved.differences(now),
             (saved, now) if saved.name() == now.name() => {
                 vec![format!("has saved state as {}, which this version of Weir can't read", saved.name())]
             }

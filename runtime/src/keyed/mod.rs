@@ -13,6 +13,7 @@ pub(crate) mod aggregate;
 pub(crate) mod deduplicate;
 pub mod edge;
 pub(crate) mod flow;
+pub(crate) mod over;
 #[cfg(test)]
 pub(crate) mod proof;
 pub(crate) mod rows;
@@ -86,9 +87,8 @@ pub trait KeyedStep: Send + Sync {
     /// A new sending end of the edge to an input.
     fn sender(&self, input: usize) -> Result<Box<dyn Sender>>;
 
-    /// When the last result of a row with this time would leave; `None` if the row does not wait for a watermark and
-    /// leaves at once with its own time.
-    fn leaving_of(&self, input: usize, time_us: i64) -> Option<Leaving>;
+    /// When the last result of a row with this time would leave.
+    fn leaving_of(&self, input: usize, time_us: i64) -> Leaving;
 
     /// A new operator, without any state.
     fn operator(&self) -> Result<Box<dyn KeyedOperator>>;
@@ -152,8 +152,22 @@ pub struct Marks {
 /// time greater than `newest_us`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Leaving {
+    /// `i64::MIN` for what waits for no watermark and leaves when the epoch closes.
     pub at_us: i64,
     pub newest_us: i64,
+}
+
+impl Leaving {
+    /// Leaves when the epoch closes.
+    #[must_use]
+    pub fn at_once(newest_us: i64) -> Self {
+        Self { at_us: i64::MIN, newest_us }
+    }
+
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.at_us > i64::MIN
+    }
 }
 
 /// Rows of one batch that are ready for a sender: late ones are left out, and keys and arguments are computed.

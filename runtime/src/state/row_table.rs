@@ -157,6 +157,14 @@ impl RowTable {
         Some((id, value))
     }
 
+    /// The keys that have entries from a time on and before another one.
+    #[must_use]
+    pub fn keys_between(&self, from_us: i64, before_us: i64) -> BTreeSet<Arc<[u8]>> {
+        let from = TimeFirst { time_us: from_us, key: Arc::new([]), rest: Arc::new([]) };
+        let places = self.by_time.range(from..).take_while(|place| place.time_us < before_us);
+        places.map(|place| Arc::clone(&place.key)).collect()
+    }
+
     /// The entries up to and including a time, the latest first.
     pub fn back_from(&self, last_us: i64) -> impl Iterator<Item = (i64, &[u8])> {
         let places = self.by_time.iter().rev().skip_while(move |place| place.time_us > last_us);

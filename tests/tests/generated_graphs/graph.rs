@@ -32,7 +32,7 @@ pub enum Kind {
 }
 
 /// What the engine has.
-pub const BUILT: [Kind; 8] = [
+pub const BUILT: [Kind; 10] = [
     Kind::Map,
     Kind::Union,
     Kind::Window,
@@ -41,6 +41,8 @@ pub const BUILT: [Kind; 8] = [
     Kind::Deduplicate,
     Kind::DeduplicateByTime,
     Kind::Unnest,
+    Kind::OverRange,
+    Kind::OverRows,
 ];
 
 /// The least and the greatest number of steps, without those that a union needs.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AddedColumn, Window};
-use crate::document::rules::exactly_one_later;
+use crate::document::rules::exactly_one;
 use crate::document::schema::{Columns, Expr, Node};
 use crate::document::{Duration, Order, unions};
 
@@ -82,7 +82,7 @@ pub enum Ties {
 /// Aggregates over preceding rows, with one output row per input row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("x-kubernetes-validations" = [exactly_one_later(unions::FRAMES)]))]
+#[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::FRAMES)]))]
 pub struct Over {
     /// The source or step that is read. Its rows need an event time.
     #[schemars(with = "Node")]

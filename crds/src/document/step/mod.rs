@@ -43,7 +43,7 @@ pub struct Step {
     pub deduplicate: Option<Deduplicate>,
     /// Not supported yet. The first rows of each key, by an order.
     pub top: Option<Top>,
-    /// Not supported yet. Aggregates over preceding rows, with one output row per input row.
+    /// Aggregates over preceding rows, with one output row per input row.
     pub over: Option<Over>,
     /// Not supported yet. Pairs of rows of two inputs.
     pub join: Option<Join>,

@@ -10,7 +10,7 @@ use weir_plan::quote::quoted;
 use weir_plan::types::has_event_time;
 
 use super::{LateOutput, Lowered, Operation, Upstream, compile_all, pass_on, user_columns};
-use crate::document::{COLUMNS_ARE_ALL, Column, Map};
+use crate::document::{AddedColumn, COLUMNS_ARE_ALL, Column, Map};
 use crate::finding::{Findings, Path};
 use crate::lower::check::suggestion;
 use crate::lower::name;
@@ -45,10 +45,10 @@ impl Operation for Map {
 }
 
 /// An output column: its expression, its name, and the path for findings about it.
-struct Wanted<'m> {
-    expr: Option<String>,
-    name: &'m str,
-    at: Path,
+pub(super) struct Wanted<'m> {
+    pub(super) expr: Option<String>,
+    pub(super) name: &'m str,
+    pub(super) at: Path,
 }
 
 fn lower(map: &Map, from: &Upstream, at: &Path, out: &mut Findings) -> Option<Lowered> {
@@ -58,7 +58,10 @@ fn lower(map: &Map, from: &Upstream, at: &Path, out: &mut Findings) -> Option<Lo
     let names: Vec<_> = user_columns(schema).map(|f| f.name().as_str()).collect();
     let wanted = match &map.columns {
         Some(columns) => chosen(columns, map, &names, at, out),
-        None => changed(map, &names, at, out),
+        None => {
+            let added = map.add_columns.as_deref().unwrap_or_default();
+            changed(added, map.drop_columns.as_deref().unwrap_or_default(), &map.from, &names, at, out)
+        }
     };
     let columns = computed(&wanted, schema, out)?;
     let passes_on = |name: &&str| {
@@ -76,23 +79,24 @@ fn lower(map: &Map, from: &Upstream, at: &Path, out: &mut Findings) -> Option<Lo
 }
 
 fn check_names(map: &Map, at: &Path, out: &mut Findings) {
-    let mut check = |field: &str, names: &[&str]| {
-        let at = at.field(field);
-        out.length(&at, names.len(), 1..=COLUMNS_MAX);
-        for (i, name) in names.iter().enumerate() {
-            out.checked(&at.index(i).field("name"), name::check_column(name));
-        }
-        out.distinct(names.iter().enumerate().map(|(i, name)| (at.index(i).field("name"), *name)), "columns");
-    };
     if let Some(columns) = &map.columns {
-        check("columns", &columns.iter().map(|c| &*c.name).collect::<Vec<_>>());
+        check_columns(&at.field("columns"), columns.iter().map(|c| &*c.name), out);
     }
     if let Some(columns) = &map.add_columns {
-        check("addColumns", &columns.iter().map(|c| &*c.name).collect::<Vec<_>>());
+        check_columns(&at.field("addColumns"), columns.iter().map(|c| &*c.name), out);
     }
     if map.columns.is_some() && (map.add_columns.is_some() || map.drop_columns.is_some()) {
         out.add(&at.field("columns"), COLUMNS_ARE_ALL);
     }
+}
+
+/// Checks the names of a list of columns.
+pub(super) fn check_columns<'m>(at: &Path, names: impl ExactSizeIterator<Item = &'m str> + Clone, out: &mut Findings) {
+    out.length(at, names.len(), 1..=COLUMNS_MAX);
+    for (i, name) in names.clone().enumerate() {
+        out.checked(&at.index(i).field("name"), name::check_column(name));
+    }
+    out.distinct(names.enumerate().map(|(i, name)| (at.index(i).field("name"), name)), "columns");
 }
 
 /// The output columns if the document lists them all in `columns`.
@@ -117,13 +121,19 @@ fn chosen<'m>(columns: &'m [Column], map: &Map, names: &[&str], at: &Path, out: 
     columns.iter().enumerate().map(of_column).collect()
 }
 
-/// The output columns of a map with `addColumns` or `dropColumns`: the input's columns without the dropped ones. An
-/// added column replaces the input's column of that name in place, or is appended.
-fn changed<'m>(map: &'m Map, names: &[&'m str], at: &Path, out: &mut Findings) -> Vec<Wanted<'m>> {
-    let (added, dropped) = (map.add_columns.as_deref().unwrap_or_default(), map.drop_columns.as_deref());
-    let dropped = dropped.unwrap_or_default();
+/// The output columns of a step with `addColumns` or `dropColumns`: the input's columns without the dropped ones. An
+/// added column replaces the input's column of that name in place, or is appended. `input` is the input's name, and
+/// `names` those of its columns.
+pub(super) fn changed<'m>(
+    added: &'m [AddedColumn],
+    dropped: &[String],
+    input: &str,
+    names: &[&'m str],
+    at: &Path,
+    out: &mut Findings,
+) -> Vec<Wanted<'m>> {
     let (added_at, dropped_at) = (at.field("addColumns"), at.field("dropColumns"));
-    out.droppable(dropped, names, &map.from, &dropped_at);
+    out.droppable(dropped, names, input, &dropped_at);
     for (i, name) in dropped.iter().enumerate().filter(|(_, name)| added.iter().any(|column| column.name == **name)) {
         out.add(
             &dropped_at.index(i),
@@ -140,7 +150,7 @@ fn changed<'m>(map: &'m Map, names: &[&'m str], at: &Path, out: &mut Findings) -
     let new = added.iter().filter(|column| !names.contains(&&*column.name)).filter_map(|column| as_added(&column.name));
     let wanted: Vec<_> = kept.chain(new).collect();
     if wanted.is_empty() {
-        out.add(&dropped_at, format!("no column of {} is left: keep one at least", quoted(&map.from)));
+        out.add(&dropped_at, format!("no column of {} is left: keep one at least", quoted(input)));
     }
     if wanted.len() > COLUMNS_MAX && !added.is_empty() {
         out.add(

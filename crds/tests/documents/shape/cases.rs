@@ -563,11 +563,59 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
          revenue, aggregate: {from: both}}]}",
         Changes,
     ),
-    ("spec.steps[].unnest", "spec: {steps: [{name: cleaned, unnest: {from: rides, expr: city, as: c}}]}", Refused),
     (
-        "spec.steps[].deduplicate",
-        "spec: {steps: [{name: cleaned, deduplicate: {from: rides, key: [city], within: 1h}}]}",
-        Refused,
+        "spec.steps[].unnest.from",
+        "spec: {steps: [{name: letters, unnest: {from: cleaned, expr: \"split(city, '')\", as: letter}}, {name: revenue, \
+         aggregate: {from: letters}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].unnest.expr",
+        "spec: {steps: [{name: letters, unnest: {from: rides, expr: \"split(upper(city), '')\", as: letter}}, {name: \
+         revenue, aggregate: {from: letters}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].unnest.as",
+        "spec: {steps: [{name: letters, unnest: {from: rides, expr: \"split(city, '')\", as: char}}, {name: revenue, \
+         aggregate: {from: letters}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].unnest.position",
+        "spec: {steps: [{name: letters, unnest: {from: rides, expr: \"split(city, '')\", as: letter, position: i}}, \
+         {name: revenue, aggregate: {from: letters}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].unnest.empty=Keep",
+        "spec: {steps: [{name: letters, unnest: {from: rides, expr: \"split(city, '')\", as: letter, empty: Keep}}, \
+         {name: revenue, aggregate: {from: letters}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].deduplicate.from",
+        "spec: {steps: [{name: once, deduplicate: {from: cleaned, key: [city], within: 1h}}, {name: revenue, aggregate: \
+         {from: once}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].deduplicate.key[]",
+        "spec: {steps: [{name: once, deduplicate: {from: rides, key: [price], within: 1h}}, {name: revenue, aggregate: \
+         {from: once}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].deduplicate.within",
+        "spec: {steps: [{name: once, deduplicate: {from: rides, key: [city], within: 2h}}, {name: revenue, aggregate: \
+         {from: once}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].deduplicate.order=EventTime",
+        "spec: {steps: [{name: once, deduplicate: {from: rides, key: [city], within: 1h, order: EventTime}}, {name: \
+         revenue, aggregate: {from: once}}]}",
+        Changes,
     ),
     (
         "spec.steps[].top",
@@ -575,10 +623,52 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         Refused,
     ),
     (
-        "spec.steps[].over",
-        "spec: {steps: [{name: cleaned, over: {from: rides, key: [city], rows: {preceding: 5}, addColumns: [{name: a, \
-         expr: avg(price)}]}}]}",
-        Refused,
+        "spec.steps[].over.from",
+        "spec: {steps: [{name: moving, over: {from: cleaned, key: [city], range: {preceding: 5m}, addColumns: [{name: \
+         a, expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].over.key[]",
+        "spec: {steps: [{name: moving, over: {from: rides, key: [price], range: {preceding: 5m}, addColumns: [{name: a, \
+         expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].over.range.preceding",
+        "spec: {steps: [{name: moving, over: {from: rides, key: [city], range: {preceding: 6m}, addColumns: [{name: a, \
+         expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].over.rows.preceding",
+        "spec: {steps: [{name: moving, over: {from: rides, key: [city], rows: {preceding: 5}, expireAfter: 1h, \
+         addColumns: [{name: a, expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].over.expireAfter",
+        "spec: {steps: [{name: moving, over: {from: rides, key: [city], rows: {preceding: 5}, expireAfter: 2h, \
+         addColumns: [{name: a, expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].over.addColumns[].name",
+        "spec: {steps: [{name: moving, over: {from: rides, key: [city], range: {preceding: 5m}, addColumns: [{name: b, \
+         expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].over.addColumns[].expr",
+        "spec: {steps: [{name: moving, over: {from: rides, key: [city], range: {preceding: 5m}, addColumns: [{name: a, \
+         expr: max(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].over.dropColumns[]",
+        "spec: {steps: [{name: moving, over: {from: rides, key: [city], range: {preceding: 5m}, addColumns: [{name: a, \
+         expr: avg(price)}], dropColumns: [ts]}}, {name: revenue, aggregate: {from: moving}}]}",
+        Changes,
     ),
     (
         "spec.steps[].join",

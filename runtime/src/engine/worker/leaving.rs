@@ -39,7 +39,8 @@ impl Workers {
 /// `leaving` has, per step of the plan, what the step holds or has taken in, up to a limit.
 fn leaves_by(graph: &Graph, source: usize, leaving: &[Option<Leaving>]) -> Option<i64> {
     let of_step = |(step, leaving): (usize, &Option<Leaving>)| {
-        let leaving = leaving.filter(|_| graph.stages.are_of_one_part(source, step))?;
+        let of_part = |leaving: &Leaving| leaving.waits() && graph.stages.are_of_one_part(source, step);
+        let leaving = leaving.filter(of_part)?;
         Some(graph.flow().sources_for(step, leaving.at_us))
     };
     leaving.iter().enumerate().filter_map(of_step).max()
@@ -53,20 +54,19 @@ fn all_leave_by(graph: &Graph, source: usize, leaving: &[Option<Leaving>]) -> Op
     for (step, held) in leaving.iter().enumerate() {
         let mut newest = None;
         let mut leaves = |leaving: Leaving| {
-            last_us = last_us.max(Some(graph.flow().sources_for(step, leaving.at_us)));
+            if leaving.waits() {
+                last_us = last_us.max(Some(graph.flow().sources_for(step, leaving.at_us)));
+            }
             newest = newest.max(Some(leaving.newest_us));
         };
         held.filter(|_| graph.stages.are_of_one_part(source, step)).into_iter().for_each(&mut leaves);
-        let mut at_once = None;
         for (input, of) in graph.plan.steps[step].inputs().iter().enumerate() {
             let Input::Step(before) = of else { continue };
             let Some(time_us) = newest_us[*before] else { continue };
-            match graph.keyed_step(step).and_then(|keyed| keyed.leaving_of(input, time_us)) {
-                Some(leaving) => leaves(leaving),
-                None => at_once = at_once.max(Some(time_us)),
-            }
+            let keyed = graph.keyed_step(step).map(|keyed| keyed.leaving_of(input, time_us));
+            leaves(keyed.unwrap_or_else(|| Leaving::at_once(time_us)));
         }
-        newest_us.push(newest.max(at_once));
+        newest_us.push(newest);
     }
     last_us
 }

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, AsArray, BooleanArray, TimestampMicrosecondArray, n
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use weir_plan::aggregate::{Aggregate, Key};
+use weir_plan::aggregate::{Aggregate, Call, Key};
 use weir_plan::expr::type_name;
 use weir_plan::quote::quoted;
 use weir_plan::window::Bounds;
@@ -70,7 +70,7 @@ impl Closed {
         let mut bad: Vec<(usize, String)> = Vec::new();
         for (row, call) in groups.beyond_type {
             if bad.last().is_none_or(|(last, _)| *last != row) {
-                bad.push((row, beyond_type(aggregate, call)));
+                bad.push((row, beyond_type(&aggregate.calls[call], aggregate.column_of(call))));
             }
         }
         let mut rows = Rows::default();
@@ -111,9 +111,9 @@ impl Closed {
     }
 }
 
-fn beyond_type(aggregate: &Aggregate, call: usize) -> String {
-    let column = quoted(aggregate.column_of(call).unwrap_or_default());
-    let call = &aggregate.calls[call];
+/// Why a row can't be computed for which a call, of which this column is made, gives more than its type holds.
+pub(in crate::keyed) fn beyond_type(call: &Call, column: Option<&str>) -> String {
+    let column = quoted(column.unwrap_or_default());
     let data_type = type_name(call.function.field().data_type());
     let instead = match data_type.as_str() {
         "bigint" => "cast its argument to decimal(38,0)",

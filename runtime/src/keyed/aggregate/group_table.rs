@@ -73,6 +73,23 @@ impl Accumulators {
         Ok(states.collect::<Result<Vec<_>>>()?.concat())
     }
 
+    /// The final value of each call for all groups, which this consumes, and the groups and calls whose value does not
+    /// fit its type, in that order. It is null in the values.
+    pub fn evaluate(mut self) -> Result<(Vec<ArrayRef>, Vec<(usize, usize)>)> {
+        let beyond = self.beyond_type();
+        let values = self.accumulators.iter_mut().map(|a| a.evaluate(EmitTo::All).map_err(accumulate));
+        Ok((values.collect::<Result<_>>()?, beyond))
+    }
+
+    fn beyond_type(&self) -> Vec<(usize, usize)> {
+        let numbered = self.accumulators.iter().enumerate();
+        let beyond = numbered
+            .flat_map(|(call, accumulator)| accumulator.beyond_type().into_iter().map(move |group| (group, call)));
+        let mut beyond: Vec<(usize, usize)> = beyond.collect();
+        beyond.sort_unstable();
+        beyond
+    }
+
     /// Heap memory held, in bytes.
     pub fn bytes(&self) -> usize {
         self.accumulators.iter().map(|a| a.size()).sum()
@@ -122,12 +139,8 @@ impl GroupTable {
 
     fn evaluate_in(self, calls: &[Call], values_bytes: usize) -> Evaluated {
         let groups = self.groups();
+        let beyond = self.accumulators.beyond_type();
         let Self { keys, accumulators: Accumulators { accumulators, .. }, .. } = self;
-        let numbered = accumulators.iter().enumerate();
-        let beyond = numbered
-            .flat_map(|(call, accumulator)| accumulator.beyond_type().into_iter().map(move |group| (group, call)));
-        let mut beyond: Vec<(usize, usize)> = beyond.collect();
-        beyond.sort_unstable();
         // Values of a fixed width are not copied if they are made all at once.
         let of_any_length = |call: &Call| call.function.field().data_type().primitive_width().is_none();
         let bytes = accumulators.iter().zip(calls).filter(|(_, call)| of_any_length(call)).map(|(a, _)| a.size()).max();

@@ -2,7 +2,7 @@
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::record_batch::RecordBatch;
-use weir_plan::aggregate::{Aggregate, Key};
+use weir_plan::aggregate::{Aggregate, Call, Key};
 use weir_plan::expr::ExprError;
 use weir_plan::floats::normalized;
 use weir_plan::quote::quoted;
@@ -24,14 +24,17 @@ pub(in crate::keyed) fn key_of(key: &Key, batch: &RecordBatch) -> Result<ArrayRe
     Ok(normalized(&values))
 }
 
-/// The arguments of the calls, and the rows that each call counts.
+/// The arguments of the calls, and the rows that each call counts. `column_of` names a column that a call is for.
 ///
 /// # Errors
 /// A sentence, if one of them can't be computed for one of the rows.
-pub(in crate::keyed) fn arguments(aggregate: &Aggregate, rows: &RecordBatch) -> Result<Vec<Argument>, String> {
-    let calls = aggregate.calls.iter().enumerate();
-    let arguments = calls.map(|(i, call)| {
-        let failed = |e: ExprError| format!("column {}: {e}", quoted(aggregate.column_of(i).unwrap_or(&call.name)));
+pub(in crate::keyed) fn arguments<'c>(
+    calls: &'c [Call],
+    column_of: impl Fn(usize) -> Option<&'c str>,
+    rows: &RecordBatch,
+) -> Result<Vec<Argument>, String> {
+    let arguments = calls.iter().enumerate().map(|(i, call)| {
+        let failed = |e: ExprError| format!("column {}: {e}", quoted(column_of(i).unwrap_or(&call.name)));
         // The filter comes first, since an argument need not be computable for rows that do not count.
         let filter = call.filter.as_ref().map(|f| f.evaluate(rows)).transpose().map_err(failed)?;
         let filter = filter.map(|mask| mask.as_boolean().clone());

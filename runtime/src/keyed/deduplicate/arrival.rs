@@ -131,9 +131,10 @@ impl KeyedOperator for Operator {
         vec![&mut self.passed]
     }
 
-    /// Nothing waits for a watermark.
+    /// Nothing waits for a watermark, but what has come goes on when the epoch closes.
     fn leaves_by(&self, _before_us: &[Option<i64>], _limit_us: i64) -> Result<Option<Leaving>> {
-        Ok(None)
+        let newest_us = self.arrived.iter().flat_map(|part| part.entries.times.values()).max();
+        Ok(newest_us.map(|newest_us| Leaving::at_once(*newest_us)))
     }
 
     fn open_windows(&self) -> Option<BTreeSet<(i64, i64)>> {

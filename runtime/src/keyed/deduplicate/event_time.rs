@@ -58,7 +58,7 @@ impl Operator {
             if !times.is_empty() {
                 let entries = passed::entries(self.passed.format().decode(keys.iter())?, times.clone());
                 self.passed.save(Grouped::of(entries, self.step.key.schema().fields().len())?);
-                return self.waiting.batch(&values, times).map(Some);
+                return self.waiting.batch(values.iter().map(|value| &**value), times).map(Some);
             }
         }
         Ok(None)

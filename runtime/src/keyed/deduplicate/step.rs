@@ -60,7 +60,7 @@ impl KeyedStep for DeduplicateStep {
         origins: Option<&ArrayRef>,
         before_us: &[Option<i64>],
     ) -> Result<Prepared, String> {
-        prepared(&self.step.key, rows, origins, before_us[input])
+        prepared(&self.step.key, rows, origins, before_us[input], &|_| Ok(()))
     }
 
     fn late(
@@ -81,10 +81,10 @@ impl KeyedStep for DeduplicateStep {
         Ok(Box::new(RowSender::default()))
     }
 
-    fn leaving_of(&self, _input: usize, time_us: i64) -> Option<Leaving> {
+    fn leaving_of(&self, _input: usize, time_us: i64) -> Leaving {
         match self.step.order {
-            RowOrder::Arrival => None,
-            RowOrder::EventTime => Some(leaving(time_us)),
+            RowOrder::Arrival => Leaving::at_once(time_us),
+            RowOrder::EventTime => leaving(time_us),
         }
     }
 

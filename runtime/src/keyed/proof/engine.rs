@@ -26,7 +26,7 @@ use crate::checkpoint::manifest::StateFile;
 use crate::checkpoint::state_files::StateFiles;
 use crate::checkpoint::store::Store;
 use crate::keyed::edge::EdgeSender;
-use crate::keyed::{KeyedOperator, Marks};
+use crate::keyed::{KeyedOperator, Leaving, Marks};
 use crate::memory::Memory;
 use crate::retry::{Jitter, RetryPolicy};
 use crate::state::log::{Held, Restorable, StateLog};
@@ -371,9 +371,9 @@ impl<'g> Process<'g> {
                 Input::Source(_) => None,
             });
             let to_come: Vec<_> = to_come.collect();
-            let of_those = to_come.iter().filter_map(|(input, time_us)| node.step.leaving_of(*input, *time_us));
+            let of_those = to_come.iter().map(|(input, time_us)| node.step.leaving_of(*input, *time_us));
             let leaving = of_those.filter(|leaving| leaving.at_us <= limit_us).chain(held).max();
-            if let Some(leaving) = leaving {
+            if let Some(leaving) = leaving.filter(Leaving::waits) {
                 raised_us = raised_us.max(Some(self.graph.flow.sources_for(step, leaving.at_us)));
             }
             let given = given.rows[step].iter().map(time_of).max();

@@ -86,8 +86,8 @@ impl KeyedStep for Join {
         Ok(Box::new(Waiting::default()))
     }
 
-    fn leaving_of(&self, input: usize, time_us: i64) -> Option<Leaving> {
-        (self.bounds.is_left && input == 0).then(|| leaving(&self.bounds, time_us))
+    fn leaving_of(&self, input: usize, time_us: i64) -> Leaving {
+        if self.bounds.is_left && input == 0 { leaving(&self.bounds, time_us) } else { Leaving::at_once(time_us) }
     }
 
     fn operator(&self) -> Result<Box<dyn KeyedOperator>> {

@@ -11,20 +11,22 @@ use super::late::{in_time, times};
 use crate::failure::{Failure, Result};
 use crate::keyed::{Argument, Prepared, Sender};
 use crate::state::Entries;
+use crate::transform::rows::Check;
 
 /// Batches with fewer rows are joined with others.
 const JOINED_ROWS: usize = 4096;
 
-/// Rows that are in time, with their keys and their times. What goes on of each is its origin, if there is one, and
-/// then its columns without the event time.
+/// Rows that are in time and pass a check, with their keys and their times. What goes on of each is its origin, if there
+/// is one, and then its columns without the event time.
 ///
 /// # Errors
-/// A sentence, if the rows can't be separated.
+/// A sentence, if one of them does not pass the check.
 pub(in crate::keyed) fn prepared(
     key: &RowKey,
     rows: &RecordBatch,
     origins: Option<&ArrayRef>,
     watermark_us: Option<i64>,
+    check: Check<'_>,
 ) -> Result<Prepared, String> {
     let in_time = in_time(rows, watermark_us);
     let (kept, origins) = match &in_time {
@@ -34,6 +36,7 @@ pub(in crate::keyed) fn prepared(
             (filter_record_batch(rows, in_time).map_err(|e| e.to_string())?, origins.map_err(|e| e.to_string())?)
         }
     };
+    check(&kept)?;
     let late = (rows.num_rows() - kept.num_rows()) as u64;
     let mut keys = key.of_rows(&kept);
     keys.push(Arc::new(Int64Array::from(times(&kept).to_vec())));

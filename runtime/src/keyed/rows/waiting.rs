@@ -91,8 +91,8 @@ impl Waiting {
     }
 
     /// Rows with these values and times.
-    pub fn batch(&self, values: &[Arc<[u8]>], times_us: Vec<i64>) -> Result<RecordBatch> {
-        let mut columns = self.rows.value().decode(values.iter().map(|value| &**value))?;
+    pub fn batch<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>, times_us: Vec<i64>) -> Result<RecordBatch> {
+        let mut columns = self.rows.value().decode(values)?;
         columns.push(Arc::new(TimestampMicrosecondArray::from(times_us).with_timezone("UTC")));
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .map_err(|e| Failure::bug(format!("rows that waited: {e}")))

@@ -70,7 +70,7 @@ impl KeyedStep for SessionAggregate {
             let kept: BooleanArray = times.iter().map(|time| Some(!is_late(time))).collect();
             filter_record_batch(rows, &kept).map_err(|e| e.to_string())?
         };
-        let arguments = arguments(aggregate, &on_time)?;
+        let arguments = arguments(&aggregate.calls, |call| aggregate.column_of(call), &on_time)?;
         let mut keys = keys_of(aggregate, &on_time)?;
         keys.push(Arc::new(Int64Array::from(self.times(&on_time).to_vec())));
         Ok(Prepared { rows: on_time.num_rows(), late: late as u64, has_missed: late > 0, keys, arguments })
@@ -102,8 +102,8 @@ impl KeyedStep for SessionAggregate {
         Ok(Box::new(Fragments::new(Arc::clone(&self.aggregate), self.gap_us)?))
     }
 
-    fn leaving_of(&self, _input: usize, time_us: i64) -> Option<Leaving> {
-        Some(leaving(self.alone(time_us).end_us))
+    fn leaving_of(&self, _input: usize, time_us: i64) -> Leaving {
+        leaving(self.alone(time_us).end_us)
     }
 
     fn operator(&self) -> Result<Box<dyn KeyedOperator>> {

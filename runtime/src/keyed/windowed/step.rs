@@ -73,7 +73,7 @@ impl KeyedStep for WindowedAggregate {
             leaves = leaves.as_ref().map(of).transpose().map_err(|e| e.to_string())?;
             on_time = filter_record_batch(rows, &kept).map_err(|e| e.to_string())?;
         }
-        let arguments = arguments(aggregate, &on_time)?;
+        let arguments = arguments(&aggregate.calls, |call| aggregate.column_of(call), &on_time)?;
         let mut keys = keys_of(aggregate, &on_time)?;
         keys.push(Arc::new(starts));
         keys.extend(leaves.map(|leaves| Arc::new(leaves) as ArrayRef));
@@ -103,8 +103,8 @@ impl KeyedStep for WindowedAggregate {
         Ok(Box::new(Partials::new(Arc::clone(&self.aggregate), self.assigner)?))
     }
 
-    fn leaving_of(&self, _input: usize, time_us: i64) -> Option<Leaving> {
-        Some(leaving(self.assigner.leaves_at(time_us)))
+    fn leaving_of(&self, _input: usize, time_us: i64) -> Leaving {
+        leaving(self.assigner.leaves_at(time_us))
     }
 
     fn operator(&self) -> Result<Box<dyn KeyedOperator>> {

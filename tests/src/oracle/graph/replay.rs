@@ -54,6 +54,7 @@ impl Graph {
             partitions: BTreeMap::new(),
             positions: BTreeMap::new(),
             sources: self.sources.iter().map(|source| (source.name.clone(), None)).collect(),
+            newest: None,
             totals: Totals::default(),
             out: Outcome::default(),
         };
@@ -88,6 +89,8 @@ struct State<'a> {
     positions: BTreeMap<(String, Place), i64>,
     /// The watermark of each source.
     sources: Marks,
+    /// The greatest event time of all rows.
+    newest: Option<i64>,
     totals: Totals,
     out: Outcome,
 }
@@ -131,6 +134,7 @@ impl State<'_> {
                     Some(tuple) => {
                         if let (Some(time), Some(event_time)) = (tuple.time, &source.event_time) {
                             watermark = watermark.max(Some(time - event_time.delay_us));
+                            self.newest = self.newest.max(Some(time));
                         }
                         rows.push(tuple);
                     }
@@ -179,7 +183,8 @@ impl State<'_> {
                 .collect();
             let Some(by) = moved.first().copied() else { continue };
             let Some(limit) = self.limit(m, &part, by, read) else { continue };
-            let Some(raised) = self.last_to_leave(&part, limit, rows, before, &after) else { continue };
+            let raised = self.last_to_leave(&part, limit, rows, before, &after);
+            let Some(raised) = raised.max(self.further_at_end(m, &part, by, raised)) else { continue };
             for name in own.keys().filter(|name| part.contains(*name)) {
                 if !held_by(name) && after[name] < Some(raised) {
                     after.insert(name.clone(), Some(raised));
@@ -251,6 +256,16 @@ impl State<'_> {
             rows.iter().map(|(name, all)| (name.clone(), if part.contains(name) { all.clone() } else { vec![] }));
         let advanced = graph.advance(&mut self.held.clone(), &rows.collect(), before, &raised);
         advanced.leaves_at.into_iter().max()
+    }
+
+    /// Where the end of a run has moved the watermark, if that is further than anything made it. The engine reckons with
+    /// what rows that wait could lead to in the steps behind, and not every row gets that far; but no row leads further
+    /// than to all sizes and gaps behind it.
+    fn further_at_end(&self, m: &Manifest, part: &BTreeSet<String>, by: &str, raised: Option<i64>) -> Option<i64> {
+        let newest = self.newest.filter(|_| by == "EndOfRun")?;
+        let furthest = newest + self.graph.steps.iter().map(|step| step.operation.stays_us()).sum::<i64>();
+        let said = part.iter().filter_map(|name| m.of[name].watermark_after_us).max()?;
+        (Some(said) > raised && said <= furthest).then_some(said)
     }
 
     /// Puts what left into the sinks' tables.

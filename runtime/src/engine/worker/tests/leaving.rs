@@ -89,7 +89,7 @@ async fn greatest_end(crew: &mut Crew, lanes: &BTreeMap<Edge, EdgeReport>) -> Op
             .max();
         of_steps[i] = match &step.op {
             StepOp::Map(_) | StepOp::Union(_) | StepOp::Unnest(_) => before,
-            StepOp::Deduplicate(_) => unreachable!("no such step is generated"),
+            StepOp::Deduplicate(_) | StepOp::Over(_) => unreachable!("no such step is generated"),
             StepOp::Aggregate(aggregate) => {
                 let Window::Aligned(window) = aggregate.window else { panic!("{:?}", aggregate.window) };
                 let opened = times(lanes, i).into_iter().map(|time| time + 1);

@@ -135,6 +135,17 @@ impl Operation {
         }
     }
 
+    /// The longest time after its own that a row, or what was made of it, stays in the step.
+    #[must_use]
+    pub fn stays_us(&self) -> i64 {
+        match self {
+            Self::Map(..) | Self::Union(_) | Self::Unnest(_) => 0,
+            Self::Aggregate(Aggregation { span: Span::Window(window), .. })
+            | Self::Top(Top { window: Some(window), .. }) => 2 * window.size_us(),
+            Self::Aggregate(_) | Self::Deduplicate(_) | Self::Over(_) | Self::Top(_) => 1,
+        }
+    }
+
     /// The rows that a step without keys gives for one row of its input; `None` if an expression has no value for it.
     #[must_use]
     pub fn each(&self, tuple: &Tuple) -> Option<Vec<Tuple>> {
