@@ -114,6 +114,14 @@ impl Closed {
 fn beyond_type(aggregate: &Aggregate, call: usize) -> String {
     let column = quoted(aggregate.column_of(call).unwrap_or_default());
     let call = &aggregate.calls[call];
+    if let Some(most) = call.collects_max() {
+        return format!(
+            "column {column}: `{}` has collected more than the {} MiB that a group may; collect fewer values, as with a \
+             shorter window or a filter",
+            call.name,
+            most >> 20
+        );
+    }
     let data_type = type_name(call.function.field().data_type());
     let instead = match data_type.as_str() {
         "bigint" => "cast its argument to decimal(38,0)",
