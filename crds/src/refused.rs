@@ -31,7 +31,6 @@ const UNBUILT: &[(&str, &str)] = &[
     ("spec.sources[].key", OUT),
     ("spec.sources[].eventTime.processingTime", KAFKA_TIME),
     ("spec.sources[].maxRecordsPerEpoch", "; leave it out: limits.recordsPerEpoch is for all sources together"),
-    ("spec.steps[].top", NO_STEP),
     ("spec.steps[].join", NO_STEP),
     ("spec.steps[].lookup", NO_STEP),
     ("spec.steps[].process", NO_STEP),

@@ -19,10 +19,11 @@ mod keys;
 mod parameters;
 #[cfg(test)]
 mod tests;
+mod top;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use datafusion_common::DataFusionError;
 use datafusion_physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion_physical_expr::utils::collect_columns;
@@ -36,7 +37,8 @@ use crate::window::Window;
 pub use accumulators::Accumulator;
 pub use compile::{compile, compile_over};
 pub use fingerprint::{AggregateFingerprint, CallFingerprint};
-pub(crate) use functions::{by_name, names};
+pub(crate) use functions::{by_name, may_skip_nulls, names};
+pub use top::{Rank, Top, compile_top};
 
 /// The column of a window's output that holds its start.
 pub const WINDOW_START: &str = "window_start";
@@ -61,6 +63,16 @@ pub struct Aggregate {
     /// The output columns that follow `window_start`, `window_end` and the group columns: expressions over
     /// `result_schema`.
     pub outputs: Vec<ScalarExpr>,
+    pub gives: Gives,
+}
+
+/// The rows that come of a group when its window closes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gives {
+    /// One row: the window's bounds, the group columns, the output columns.
+    Group,
+    /// The rows that the only call has kept, with the window's bounds before their columns if they do not have them.
+    Rows { with_window: bool },
 }
 
 /// Columns that are computed for each row, with aggregates over rows around it.
@@ -171,6 +183,12 @@ impl Aggregate {
         column_of(&self.result_schema, self.calls.len(), &self.outputs, call)
     }
 
+    /// About how many rows come of a group, and at least one.
+    #[must_use]
+    pub fn rows_per_group(&self) -> usize {
+        self.calls.iter().map(|call| call.kind.rows_max()).max().unwrap_or(1)
+    }
+
     /// The columns that identify a group of a window: `window_start`, `window_end`, the group columns. Computed group
     /// columns may be null here even if they never are in a result: a row whose key can't be computed is reported
     /// without it.
@@ -183,14 +201,21 @@ impl Aggregate {
         Arc::new(Schema::new(window_fields().into_iter().chain(keys).collect::<Vec<_>>()))
     }
 
-    /// The columns of the step's rows: `window_start`, `window_end`, the group columns, the output columns,
-    /// `_event_time`.
+    /// The columns of the step's rows, with `_event_time` as the last.
     #[must_use]
     pub fn output_schema(&self) -> SchemaRef {
-        let outputs = self.outputs.iter().map(|o| Arc::clone(&o.field));
-        let fields = window_fields().into_iter().chain(self.key_schema.fields().iter().cloned()).chain(outputs);
         let event_time = Arc::new(Field::new(EVENT_TIME, timestamp_type(), false));
-        Arc::new(Schema::new(fields.chain([event_time]).collect::<Vec<_>>()))
+        let fields: Vec<FieldRef> = match self.gives {
+            Gives::Group => {
+                let outputs = self.outputs.iter().map(|o| Arc::clone(&o.field));
+                window_fields().into_iter().chain(self.key_schema.fields().iter().cloned()).chain(outputs).collect()
+            }
+            Gives::Rows { with_window } => {
+                let bounds = window_fields().into_iter().filter(|_| with_window);
+                bounds.chain(self.calls.iter().flat_map(|call| call.kind.rows()).cloned()).collect()
+            }
+        };
+        Arc::new(Schema::new(fields.into_iter().chain([event_time]).collect::<Vec<_>>()))
     }
 }
 
@@ -206,8 +231,15 @@ impl Call {
     /// # Errors
     /// Never for a compiled call; DataFusion's interface returns a `Result`.
     pub fn accumulator(&self) -> Result<Box<dyn Accumulator>, DataFusionError> {
-        let argument = self.args.first().map_or(&DataType::Null, |arg| arg.field.data_type());
-        self.kind.accumulator(&self.function, argument, &self.state_fields)
+        let arguments: Vec<_> = self.args.iter().map(|arg| arg.field.data_type()).collect();
+        self.kind.accumulator(&self.function, &arguments, &self.state_fields)
+    }
+
+    /// The most bytes of values that a group may collect; `None` if the call's value has a size of its own.
+    /// [`Accumulator::beyond_type`] names the groups with more.
+    #[must_use]
+    pub fn collects_max(&self) -> Option<usize> {
+        self.kind.collects_max()
     }
 
     /// The state fields that every version keeps.

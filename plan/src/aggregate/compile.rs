@@ -11,8 +11,8 @@ use datafusion_expr::Expr;
 use super::calls::Calls;
 use super::keys::{self, PlannedKey, is_reserved};
 use super::{
-    Aggregate, AggregateColumn, AggregateError, AggregatePart, GroupColumn, RowColumns, WINDOW_END, WINDOW_START,
-    window_fields,
+    Aggregate, AggregateColumn, AggregateError, AggregatePart, Gives, GroupColumn, RowColumns, WINDOW_END,
+    WINDOW_START, window_fields,
 };
 use crate::expr::{Binder, ExprError, ScalarExpr, with_room};
 use crate::input::Input;
@@ -107,6 +107,7 @@ impl Step<'_> {
             key_schema,
             result_schema,
             outputs,
+            gives: Gives::Group,
         })
     }
 

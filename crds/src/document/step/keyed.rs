@@ -25,7 +25,7 @@ pub struct Deduplicate {
     pub order: Option<Order>,
 }
 
-/// The first rows of each key, by an order.
+/// The first rows of each key and window, by an order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Top {

@@ -41,7 +41,7 @@ pub struct Step {
     pub unnest: Option<Unnest>,
     /// The first row of each key.
     pub deduplicate: Option<Deduplicate>,
-    /// Not supported yet. The first rows of each key, by an order.
+    /// The first rows of each key and window, by an order.
     pub top: Option<Top>,
     /// Aggregates over preceding rows, with one output row per input row.
     pub over: Option<Over>,

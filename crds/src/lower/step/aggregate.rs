@@ -47,7 +47,14 @@ impl Operation for Aggregate {
 }
 
 fn lower(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) -> Option<Lowered> {
-    let window = window(aggregate, from, &at.field("window"), out);
+    let window_at = at.field("window");
+    let window = match &aggregate.window {
+        Some(found) => window(found, &aggregate.from, from, &window_at, out),
+        None => {
+            out.add(&window_at, "not supported yet: an aggregate without a window: write {tumbling: {size: 5m}}");
+            None
+        }
+    };
     let group_by = aggregate.group_by.as_deref().unwrap_or_default();
     let columns_at = at.field("columns");
     out.length(&at.field("groupBy"), group_by.len(), 0..=COLUMNS_MAX);

@@ -5,6 +5,7 @@ mod aggregate;
 mod deduplicate;
 mod map;
 mod over;
+mod top;
 mod union;
 mod unnest;
 mod window;
@@ -112,11 +113,12 @@ pub(in crate::lower) struct LateOutput {
 
 /// The step's operation and the name of its field. This is the one list of the kinds that are built.
 pub(in crate::lower) fn operation(step: &Step) -> Option<(&'static str, &dyn Operation)> {
-    let kinds: [(&str, Option<&dyn Operation>); 6] = [
+    let kinds: [(&str, Option<&dyn Operation>); 7] = [
         ("map", step.map.as_ref().map(|step| step as _)),
         ("union", step.union.as_ref().map(|step| step as _)),
         ("unnest", step.unnest.as_ref().map(|step| step as _)),
         ("aggregate", step.aggregate.as_ref().map(|step| step as _)),
+        ("top", step.top.as_ref().map(|step| step as _)),
         ("over", step.over.as_ref().map(|step| step as _)),
         ("deduplicate", step.deduplicate.as_ref().map(|step| step as _)),
     ];

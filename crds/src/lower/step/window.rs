@@ -6,7 +6,7 @@ use weir_plan::window::{self, Aligned, TimeZone, Window};
 
 use super::Upstream;
 use crate::defaults;
-use crate::document::{Aggregate, Calendar, CalendarUnit, Cumulate, Duration, Sliding, Tumbling, unions};
+use crate::document::{self, Calendar, CalendarUnit, Cumulate, Duration, Sliding, Tumbling, unions};
 use crate::finding::{Findings, Path, nearest};
 use crate::lower::duration;
 
@@ -15,12 +15,14 @@ const SIZES: [&str; 2] = ["1ms", "99999h"];
 /// How many windows one row may lie in.
 const OVERLAP_MAX: i64 = 10_000;
 
-/// The window of an aggregate that reads `from`; `None` if it is wrong.
-pub(super) fn window(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) -> Option<Window> {
-    let Some(window) = &aggregate.window else {
-        out.add(at, "not supported yet: an aggregate without a window: write {tumbling: {size: 5m}}");
-        return None;
-    };
+/// The window of a step that reads `from`, which has this name; `None` if it is wrong.
+pub(super) fn window(
+    window: &document::Window,
+    name: &str,
+    from: &Upstream,
+    at: &Path,
+    out: &mut Findings,
+) -> Option<Window> {
     let is_there = [
         window.tumbling.is_some(),
         window.sliding.is_some(),
@@ -38,8 +40,7 @@ pub(super) fn window(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mu
         _ => {
             let session = window.session.as_ref();
             let session = session.and_then(|session| us(&session.gap, &at.field("session").field("gap"), out));
-            let of_input =
-                || window.of_input.as_ref().and_then(|_| of_input(aggregate, from, &at.field("ofInput"), out));
+            let of_input = || window.of_input.as_ref().and_then(|_| of_input(name, from, &at.field("ofInput"), out));
             return session.map(|gap_us| Window::Session { gap_us }).or_else(of_input);
         }
     };
@@ -96,7 +97,8 @@ fn calendar(calendar: &Calendar, at: &Path, out: &mut Findings) -> Option<Aligne
     Some(Aligned::Calendar(window::Calendar::new(unit, zone?, offset_us?)))
 }
 
-fn of_input(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) -> Option<Window> {
+/// The windows that the rows of `from`, which has this name, carry.
+pub(super) fn of_input(name: &str, from: &Upstream, at: &Path, out: &mut Findings) -> Option<Window> {
     let schema = from.schema.as_ref()?;
     let index = |name| schema.index_of(name).ok().filter(|_| from.carries_window);
     let found = index(WINDOW_START).zip(index(WINDOW_END));
@@ -104,7 +106,7 @@ fn of_input(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Finding
         let message = format!(
             "the rows of {} carry no window: read an aggregate that has one, directly or through maps that leave \
              `window_start` and `window_end` as they are",
-            quoted(&aggregate.from)
+            quoted(name)
         );
         out.add(at, message);
     }

@@ -618,9 +618,58 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         Changes,
     ),
     (
-        "spec.steps[].top",
-        "spec: {steps: [{name: cleaned, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3}}]}",
-        Refused,
+        "spec.steps[].top.from",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [window_start], orderBy: [{expr: revenue}], limit: 3}}], \
+         sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.key[]",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 3}}], \
+         sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.orderBy[].expr",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [window_start], orderBy: [{expr: city}], limit: 3}}], \
+         sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.orderBy[].direction=Desc",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, direction: Desc}], \
+         limit: 3}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.orderBy[].nulls=Last",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, nulls: Last}], limit: \
+         3}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.limit",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 4}}], sinks: \
+         [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.ties=Keep",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 3, ties: \
+         Keep}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.tumbling.size",
+        "spec: {steps: [{name: best, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {tumbling: {size: 1h}}}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.ofInput",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 3, window: \
+         {ofInput: {}}}}], sinks: [{name: gold, from: best}]}",
+        Changes,
     ),
     (
         "spec.steps[].over.from",

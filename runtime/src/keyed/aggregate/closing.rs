@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, TimestampMicrosecondArray, new_null_array};
-use arrow::compute::filter_record_batch;
+use arrow::array::{
+    Array as _, ArrayRef, AsArray, BooleanArray, TimestampMicrosecondArray, UInt32Array, new_null_array,
+};
+use arrow::compute::{filter_record_batch, take};
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use weir_plan::aggregate::{Aggregate, Call, Key};
+use weir_plan::aggregate::{Aggregate, Call, Gives, Key};
 use weir_plan::expr::type_name;
 use weir_plan::quote::quoted;
 use weir_plan::window::Bounds;
@@ -51,7 +53,7 @@ impl Closed {
     /// The next rows; `None` at the end. A group whose row can't be computed, or does not pass `check`, is a bad row,
     /// which is named by the window's bounds and the keys.
     pub fn next(&mut self, check: Check<'_>) -> Result<Option<Rows>> {
-        let groups = self.groups.take(ROWS_BYTES, ROWS_AT_ONCE)?;
+        let groups = self.groups.take(ROWS_BYTES, (ROWS_AT_ONCE / self.aggregate.rows_per_group()).max(1))?;
         groups.map(|groups| self.rows_of(groups, check)).transpose()
     }
 
@@ -101,12 +103,39 @@ impl Closed {
     }
 
     fn outputs(&self, results: &RecordBatch) -> Result<RecordBatch, String> {
+        match self.aggregate.gives {
+            Gives::Group => self.row_per_group(results),
+            Gives::Rows { with_window } => self.rows_of_groups(results, with_window),
+        }
+    }
+
+    /// The rows that groups have kept.
+    fn rows_of_groups(&self, results: &RecordBatch, with_window: bool) -> Result<RecordBatch, String> {
+        let kept = results.column(results.num_columns() - 1).as_list::<i32>();
+        let lengths = kept.value_offsets().windows(2).map(|bounds| bounds[1] - bounds[0]);
+        let groups = (0u32..).zip(lengths).flat_map(|(group, rows)| (0..rows).map(move |_| group));
+        let groups: UInt32Array = groups.map(Some).collect();
+        let [starts, ends] = [0, 1].map(|bound| take(results.column(bound), &groups, None));
+        let [starts, ends] = [starts.map_err(|e| e.to_string())?, ends.map_err(|e| e.to_string())?];
+        let offsets = kept.value_offsets();
+        let (first, last) = (offsets[0], offsets[kept.len()]);
+        let rows = usize::try_from(first).and_then(|first| Ok((first, usize::try_from(last)? - first)));
+        let (first, count) = rows.map_err(|e| e.to_string())?;
+        let rows = kept.values().slice(first, count);
+        let times = before(ends.as_primitive());
+        let mut columns = if with_window { vec![starts, ends] } else { Vec::new() };
+        columns.extend(rows.as_struct().columns().iter().cloned());
+        columns.push(times);
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|e| format!("rows of a window: {e}"))
+    }
+
+    fn row_per_group(&self, results: &RecordBatch) -> Result<RecordBatch, String> {
         let mut columns = results.columns()[..self.aggregate.group_by.len() + 2].to_vec();
         for output in &self.aggregate.outputs {
             columns.push(output.evaluate(results).map_err(|e| format!("column {}: {e}", quoted(output.field.name())))?);
         }
         let ends = results.column(1).as_primitive::<TimestampMicrosecondType>();
-        columns.push(time(ends.values().iter().map(|end| end.saturating_sub(1)).collect()));
+        columns.push(before(ends));
         RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|e| format!("rows of a window: {e}"))
     }
 }
@@ -114,6 +143,14 @@ impl Closed {
 /// Why a row can't be computed for which a call, of which this column is made, gives more than its type holds.
 pub(in crate::keyed) fn beyond_type(call: &Call, column: Option<&str>) -> String {
     let column = quoted(column.unwrap_or_default());
+    if let Some(most) = call.collects_max() {
+        return format!(
+            "column {column}: `{}` has collected more than the {} MiB that a group may; collect fewer values, as with a \
+             shorter window or a filter",
+            call.name,
+            most >> 20
+        );
+    }
     let data_type = type_name(call.function.field().data_type());
     let instead = match data_type.as_str() {
         "bigint" => "cast its argument to decimal(38,0)",
@@ -134,6 +171,11 @@ pub(in crate::keyed) fn groups_of(
     let nulls = |key: &Key| new_null_array(key.value.field.data_type(), input.num_rows());
     let keys = aggregate.group_by.iter().map(|key| key_of(key, input).unwrap_or_else(|_| nulls(key)));
     batch(&aggregate.group_schema(), [time(starts), time(ends)].into_iter().chain(keys).collect())
+}
+
+/// The last moments of windows with these ends.
+fn before(ends: &TimestampMicrosecondArray) -> ArrayRef {
+    time(ends.values().iter().map(|end| end.saturating_sub(1)).collect())
 }
 
 fn time(us: Vec<i64>) -> ArrayRef {

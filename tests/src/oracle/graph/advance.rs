@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::marks::Marks;
-use super::step::{Around, Kept, Turn};
+use super::step::{Around, Kept, Operation, Turn};
 use super::tuple::Tuple;
 use super::{Graph, Step};
 
@@ -61,7 +61,12 @@ impl Graph {
         let mut out = Advanced { rows: from_sources.clone(), ..Advanced::default() };
         for step in &self.steps {
             let inputs = step.operation.inputs();
-            let came: Vec<Tuple> = inputs.iter().flat_map(|input| &out.rows[*input]).cloned().collect();
+            let is_union = matches!(step.operation, Operation::Union(_));
+            let of_input = |(i, input): (usize, &&str)| {
+                let rows = out.rows[*input].iter().cloned();
+                rows.map(move |tuple| if is_union { tuple.by_input(i) } else { tuple }).collect::<Vec<_>>()
+            };
+            let came: Vec<Tuple> = inputs.iter().enumerate().flat_map(of_input).collect();
             let rows = if step.operation.is_keyed() {
                 let around = self.around(step, before, after);
                 self.take_turn(step, held, came, around, &mut out)
@@ -123,7 +128,7 @@ fn one_by_one(step: &Step, tuple: &Tuple, out: &mut Advanced) -> Vec<Tuple> {
         *out.bad.entry(step.name.clone()).or_default() += 1;
         return Vec::new();
     };
-    if let (super::step::Operation::Map(..), true, Some(origin)) = (&step.operation, rows.is_empty(), &tuple.origin) {
+    if let (Operation::Map(..), true, Some(origin)) = (&step.operation, rows.is_empty(), &tuple.origin) {
         *out.filtered.entry(origin.source.clone()).or_default() += 1;
     }
     rows

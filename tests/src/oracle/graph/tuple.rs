@@ -17,7 +17,7 @@ pub struct Tuple {
 }
 
 /// Origins are ordered as rows in order of arrival are: by name of source and topic, bytewise, partition, offset, and
-/// positions of unnest.
+/// then as steps give the rows of one record: elements by their position, and inputs of a union one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
     pub source: String,
@@ -74,6 +74,15 @@ impl Tuple {
     #[must_use]
     pub fn by_columns(&self, other: &Self, columns: &[String]) -> Ordering {
         columns.iter().map(|name| self.row[name].order(&other.row[name])).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+    }
+
+    /// The row as the input of this number brings it to a union.
+    #[must_use]
+    pub fn by_input(mut self, input: usize) -> Self {
+        if let Some(origin) = &mut self.origin {
+            origin.positions.insert(0, input);
+        }
+        self
     }
 
     /// The row as a keyed step gives it.

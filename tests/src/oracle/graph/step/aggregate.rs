@@ -64,7 +64,7 @@ impl Aggregation {
 
     fn evaluates(&self, tuple: &Tuple) -> bool {
         let scope = tuple.scope();
-        self.columns.iter().filter_map(|(_, a)| a.argument()).all(|e| e.eval(&scope).is_ok())
+        self.columns.iter().all(|(_, aggregate)| aggregate.evaluates(&scope))
             && self.group_by.iter().all(|key| key.value(&scope).is_ok())
     }
 

@@ -37,7 +37,8 @@ impl Over {
     }
 
     pub(super) fn evaluates(&self, tuple: &Tuple) -> bool {
-        self.add_columns.iter().filter_map(|(_, a)| a.argument()).all(|e| tuple.eval(e).is_ok())
+        let scope = tuple.scope();
+        self.add_columns.iter().all(|(_, aggregate)| aggregate.evaluates(&scope))
     }
 
     /// Keeps all rows. Those that the watermark had passed before have left already.
