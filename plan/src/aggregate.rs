@@ -22,7 +22,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use datafusion_common::DataFusionError;
 use datafusion_physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion_physical_expr::utils::collect_columns;
@@ -36,7 +36,7 @@ use crate::window::Window;
 pub use accumulators::Accumulator;
 pub use compile::{compile, compile_over};
 pub use fingerprint::{AggregateFingerprint, CallFingerprint};
-pub(crate) use functions::{by_name, names};
+pub(crate) use functions::{by_name, may_skip_nulls, names};
 
 /// The column of a window's output that holds its start.
 pub const WINDOW_START: &str = "window_start";
@@ -206,8 +206,15 @@ impl Call {
     /// # Errors
     /// Never for a compiled call; DataFusion's interface returns a `Result`.
     pub fn accumulator(&self) -> Result<Box<dyn Accumulator>, DataFusionError> {
-        let argument = self.args.first().map_or(&DataType::Null, |arg| arg.field.data_type());
-        self.kind.accumulator(&self.function, argument, &self.state_fields)
+        let arguments: Vec<_> = self.args.iter().map(|arg| arg.field.data_type()).collect();
+        self.kind.accumulator(&self.function, &arguments, &self.state_fields)
+    }
+
+    /// The most bytes of values that a group may collect; `None` if the call's value has a size of its own.
+    /// [`Accumulator::beyond_type`] names the groups with more.
+    #[must_use]
+    pub fn collects_max(&self) -> Option<usize> {
+        self.kind.collects_max()
     }
 
     /// The state fields that every version keeps.

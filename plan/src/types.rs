@@ -13,6 +13,7 @@ use std::fmt;
 
 use arrow::datatypes::SchemaRef;
 
+pub(crate) use arrow_types::list_of;
 pub use arrow_types::{normalized, timestamp_type};
 pub(crate) use ddl::DEPTH_MAX;
 

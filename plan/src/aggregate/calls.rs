@@ -8,10 +8,11 @@ use datafusion_expr::expr::AggregateFunction;
 use datafusion_expr::{Cast, Expr, ident};
 use datafusion_physical_expr::aggregate::AggregateExprBuilder;
 
+use super::Call;
 use super::accumulators::Kind;
-use super::functions::Own;
+use super::functions::{Own, resolved};
 use super::keys::reads;
-use super::{Call, parameters};
+use super::parameters::{self, Takes};
 use crate::expr::{Binder, ExprError, ScalarExpr, canonical, refuse_aggregates};
 use crate::types::EVENT_TIME;
 
@@ -20,6 +21,17 @@ pub(super) struct Calls {
     schema: SchemaRef,
     /// Each call, beside the expression that decides whether two calls are equal: function, coerced arguments, filter.
     calls: Vec<(Expr, Call)>,
+}
+
+/// A call whose arguments have the types that its function takes.
+struct Coerced {
+    /// Without the filter. Its first arguments have a value in each row; the others are constants.
+    call: AggregateFunction,
+    /// How many arguments have a value in each row.
+    rows: usize,
+    /// These arguments, as messages show them.
+    texts: Vec<String>,
+    kind: Kind,
 }
 
 /// A boolean condition, already checked.
@@ -54,9 +66,10 @@ impl Calls {
 
     /// The index of the call `planned`, which is added if it is new.
     pub fn add(&mut self, planned: &Expr, column_filter: Option<&Filter>) -> Result<usize, ExprError> {
-        let Expr::AggregateFunction(aggregate) = planned else {
+        let Expr::AggregateFunction(written) = planned else {
             return Err(ExprError(format!("`{planned}` is not an aggregate")));
         };
+        let aggregate = &resolved(written);
         for inner in aggregate.params.args.iter().chain(aggregate.params.filter.as_deref()) {
             if refuse_aggregates(inner).is_err() {
                 return Err(ExprError(format!(
@@ -70,14 +83,13 @@ impl Calls {
         let name = text(aggregate, filter.as_ref());
         let coerced = self.coerced(aggregate)?;
         let filter = filter.map(|f| Ok::<_, ExprError>((self.binder.simplify(f.planned)?, f.sql))).transpose()?;
-        let mut identity = coerced.clone();
+        let mut identity = coerced.call.clone();
         identity.params.filter = filter.as_ref().map(|(condition, _)| Box::new(condition.clone()));
         let identity = Expr::AggregateFunction(identity);
         if let Some(index) = self.calls.iter().position(|(other, _)| *other == identity) {
             return Ok(index);
         }
-        let texts: Vec<_> = aggregate.params.args.iter().map(canonical).collect();
-        let call = Call { reads, ..self.compile(&coerced, &texts, filter, name)? };
+        let call = Call { reads, ..self.compile(coerced, filter, name)? };
         self.calls.push((identity, call));
         Ok(self.calls.len() - 1)
     }
@@ -107,37 +119,59 @@ impl Calls {
     }
 
     /// The call with its arguments cast to the types that the function takes without further coercion.
-    fn coerced(&self, aggregate: &AggregateFunction) -> Result<AggregateFunction, ExprError> {
+    fn coerced(&self, aggregate: &AggregateFunction) -> Result<Coerced, ExprError> {
         let name = aggregate.func.name();
-        let takes = parameters::of(name);
-        let mut stored = aggregate.clone();
-        stored.params.filter = None;
-        if stored.params.args.len() != takes.len() {
-            let (found, words) = (stored.params.args.len(), parameters::in_words(takes));
-            let (call, plural) = (text(aggregate, None), if found == 1 { "" } else { "s" });
-            return Err(ExprError(format!("`{call}` has {found} argument{plural}, and `{name}` takes {words}")));
+        let parameters = parameters::of(name);
+        let written = &aggregate.params.args;
+        parameters.refuse_count(written.len(), name, &text(aggregate, None)).map_err(ExprError)?;
+        let (of_rows, constants) = written.split_at(parameters.rows.len());
+        let mut args = Vec::with_capacity(written.len() + 1);
+        let mut texts: Vec<String> = of_rows.iter().map(canonical).collect();
+        for ((arg, text), takes) in of_rows.iter().zip(&texts).zip(parameters.rows) {
+            args.push(self.argument(arg, text, *takes, name)?);
         }
-        for (arg, takes) in stored.params.args.iter_mut().zip(takes) {
-            let written = canonical(arg);
-            *arg = match self.binder.simplify(std::mem::take(arg))? {
-                // `count(*)` may count any column that is never null, and a column of the input needs no new array.
-                Expr::Literal(value, _) if name == "count" && !value.is_null() => self.never_null(value),
-                other => self.binder.stored(other)?,
+        if parameters.by_time {
+            args.push(ident(EVENT_TIME));
+            texts.push(EVENT_TIME.to_owned());
+        }
+        let constant_texts: Vec<_> = constants.iter().map(ToString::to_string).collect();
+        let constants = constants.iter().map(|constant| self.binder.simplify(constant.clone()));
+        let constants = constants.collect::<Result<Vec<_>, _>>()?;
+        let mut call = aggregate.clone();
+        call.params.filter = None;
+        let rows = args.len();
+        let Some(own) = Own::of(name) else {
+            call.params.args = args;
+            return match self.binder.simplify(Expr::AggregateFunction(call))? {
+                Expr::AggregateFunction(call) => {
+                    let argument = call.params.args.first().map(|argument| self.binder.type_of(argument));
+                    let kind = Kind::of(name, &argument.unwrap_or(Ok(DataType::Null))?);
+                    Ok(Coerced { call, rows, texts, kind })
+                }
+                other => {
+                    Err(ExprError(format!("`{}` became `{other}`, which is not an aggregate", text(aggregate, None))))
+                }
             };
-            let found = self.binder.type_of(arg)?;
-            let wanted = takes.cast_of(&found, name, &written).map_err(ExprError)?;
-            if wanted != found {
-                let cast = Cast::new_from_field(Box::new(std::mem::take(arg)), Arc::new(Field::new("", wanted, true)));
-                *arg = self.binder.simplify(Expr::Cast(cast))?;
-            }
-        }
-        if Own::of(name).is_some() {
+        };
+        let kind = own.kind(name, &constants, &constant_texts).map_err(ExprError)?;
+        call.params.args = args.into_iter().chain(constants).collect();
+        Ok(Coerced { call, rows, texts, kind })
+    }
+
+    /// An argument that has a value in each row, cast to a stored type that the function takes.
+    fn argument(&self, planned: &Expr, text: &str, takes: Takes, function: &str) -> Result<Expr, ExprError> {
+        let stored = match self.binder.simplify(planned.clone())? {
+            // `count(*)` may count any column that is never null, and a column of the input needs no new array.
+            Expr::Literal(value, _) if function == "count" && !value.is_null() => self.never_null(value),
+            other => self.binder.stored(other)?,
+        };
+        let found = self.binder.type_of(&stored)?;
+        let wanted = takes.cast_of(&found, function, text).map_err(ExprError)?;
+        if wanted == found {
             return Ok(stored);
         }
-        match self.binder.simplify(Expr::AggregateFunction(stored))? {
-            Expr::AggregateFunction(coerced) => Ok(coerced),
-            other => Err(ExprError(format!("`{}` became `{other}`, which is not an aggregate", text(aggregate, None)))),
-        }
+        let cast = Cast::new_from_field(Box::new(stored), Arc::new(Field::new("", wanted, true)));
+        self.binder.simplify(Expr::Cast(cast))
     }
 
     fn never_null(&self, literal: ScalarValue) -> Expr {
@@ -147,26 +181,20 @@ impl Calls {
         }
     }
 
-    /// Compiles the call. `texts` are the arguments as messages show them.
-    fn compile(
-        &self,
-        coerced: &AggregateFunction,
-        texts: &[String],
-        filter: Option<(Expr, String)>,
-        name: String,
-    ) -> Result<Call, ExprError> {
-        let args = coerced.params.args.iter().zip(texts).map(|(arg, text)| self.binder.physical(arg, text, text));
+    fn compile(&self, coerced: Coerced, filter: Option<(Expr, String)>, name: String) -> Result<Call, ExprError> {
+        let Coerced { call, rows, texts, kind } = coerced;
+        let args = call.params.args[..rows].iter().zip(&texts);
+        let args = args.map(|(arg, text)| self.binder.physical(arg, text, text));
         let args = args.collect::<Result<Vec<ScalarExpr>, _>>()?;
         let filter = filter.map(|(condition, sql)| self.binder.physical(&condition, &sql, "filter")).transpose()?;
         let physical = args.iter().map(|a| Arc::clone(&a.physical)).collect();
-        let function = AggregateExprBuilder::new(Arc::clone(&coerced.func), physical)
+        let function = AggregateExprBuilder::new(Arc::clone(&call.func), physical)
             .schema(Arc::clone(&self.schema))
             .alias(&name)
             .build()
             .map_err(|e| self.binder.error(&e))?;
-        let argument = args.first().map_or(&DataType::Null, |arg| arg.field.data_type());
-        let kind = Own::of(coerced.func.name()).map_or_else(|| Kind::of(coerced.func.name(), argument), Own::kind);
-        let mut state_fields = match kind.state_fields() {
+        let types: Vec<_> = args.iter().map(|arg| arg.field.data_type()).collect();
+        let mut state_fields = match kind.state_fields(&types) {
             Some(fields) => fields,
             None => function.state_fields().map_err(|e| self.binder.error(&e))?,
         };

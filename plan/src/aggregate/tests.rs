@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod merging;
 mod spark;
 mod states;
 
@@ -168,6 +169,24 @@ fn results_have_the_documented_types() {
         ("any(price > 3)", "boolean"),
         ("bit_or(seats)", "int"),
         ("bit_xor(userId)", "bigint"),
+        ("first(s)", "struct<a: int>"),
+        ("last(city) ignore nulls", "string"),
+        ("any_value(day, true)", "date"),
+        ("max_by(tags, _event_time)", "array<int>"),
+        ("min_by(amount, price) + 1", "decimal(23,2)"),
+        ("count(distinct upper(city))", "bigint"),
+        ("approx_count_distinct(amount)", "bigint"),
+        ("percentile(seats, 0.5)", "double"),
+        ("median(amount)", "double"),
+        ("approx_percentile(seats, 1)", "int"),
+        ("percentile_approx(weight, 0.1 + 0.8)", "float"),
+        ("percentile_approx(amount, 0.5)", "decimal(10,2)"),
+        ("array_agg(s)", "array<struct<a: int>>"),
+        ("collect_list(tags)", "array<array<int>>"),
+        ("collect_set(city)", "array<string>"),
+        ("listagg(city)", "string"),
+        ("upper(string_agg(city, '; '))", "string"),
+        ("histogram(seats, -1, 0.5, 1e3)", "array<bigint>"),
         ("upper(city)", "string"),
         ("city", "string"),
         ("window_end", "timestamp"),
@@ -199,9 +218,9 @@ fn a_column_must_be_grouped_or_aggregated() {
 #[test]
 fn what_aggregates_cannot_do_is_refused() {
     assert_eq!(
-        refused_expr("count(distinct city)"),
-        "`count(DISTINCT city)`: an aggregate of distinct values takes two steps: the first has `city` and the group \
-         columns in its `groupBy`, the second has the same window and writes `count(city)`"
+        refused_expr("sum(distinct price)"),
+        "`sum(DISTINCT price)`: an aggregate of distinct values takes two steps: the first has `price` and the group \
+         columns in its `groupBy`, the second has the same window and writes `sum(price)`"
     );
     assert!(
         refused_expr("sum(price order by price)").ends_with("a clause such as ORDER BY in `sum` is not supported yet")
@@ -212,8 +231,8 @@ fn what_aggregates_cannot_do_is_refused() {
     );
     assert_eq!(refused_expr("sum(*)"), "`sum(*)`: `*` is only for `count(*)`, `sum` takes a column");
     assert_eq!(
-        refused_expr("median(price)"),
-        "the aggregate `median` is not supported yet: the reference of expressions lists those that are"
+        refused_expr("regr_slope(price, seats)"),
+        "the aggregate `regr_slope` is not supported yet: the reference of expressions lists those that are"
     );
     assert_eq!(
         refused_expr("sum(pricee)").split(':').next(),
@@ -237,6 +256,59 @@ fn what_aggregates_cannot_do_is_refused() {
     assert_eq!(refused_expr("covar_pop(price, day)"), "`covar_pop` takes numbers, and `day` is a date");
     assert_eq!(refused_expr("any(seats)"), "`bool_or` takes conditions, and `seats` is an int");
     assert_eq!(refused_expr("bit_and(price)"), "`bit_and` takes ints and bigints, and `price` is a double");
+    assert_eq!(
+        refused_expr("first(city, paid)"),
+        "the second argument of `first` is `true` if nulls don't count, or `false`, and `paid` is neither"
+    );
+    assert_eq!(
+        refused_expr("min_by(city, s)"),
+        "`min_by` takes numbers, strings, dates, timestamps and booleans, and `s` is a struct<a: int>"
+    );
+    assert_eq!(refused_expr("min_by(city)"), "`min_by(city)` has 1 argument, and `min_by` takes two");
+    assert_eq!(
+        refused_expr("count_distinct(tags)"),
+        "`count_distinct` takes numbers, strings, dates, timestamps and booleans, and `tags` is an array<int>"
+    );
+    assert_eq!(
+        refused_expr("approx_count_distinct(city, 0.05)"),
+        "`approx_count_distinct(city, decimal(5e-2))` has 2 arguments, and `approx_count_distinct` takes one; its \
+         error is always about 1.6%"
+    );
+    for found in ["95", "-0.1", "seats", "'a'", "cast(null as double)", "1e0 / 0"] {
+        for function in ["percentile", "percentile_approx"] {
+            let said = refused_expr(&format!("{function}(price, {found})"));
+            let why = format!("the second argument of `{function}` is a constant from 0 to 1, such as 0.95, and `");
+            assert!(said.starts_with(&why) && said.ends_with("` is none"), "{said}");
+        }
+    }
+    assert_eq!(
+        refused_expr("percentile_approx(price, 0.5, 100)"),
+        "`percentile_approx(price, decimal(5e-1), 100)` has 3 arguments, and `percentile_approx` takes two; its error \
+         is always 1% at most"
+    );
+    assert_eq!(refused_expr("median(city)"), "`median` takes numbers, and `city` is a string");
+    assert_eq!(
+        refused_expr("string_agg(seats, ',')"),
+        "`string_agg` takes strings, and `seats` is an int: write `cast(seats as string)`"
+    );
+    assert_eq!(
+        refused_expr("listagg(city, city)"),
+        "the second argument of `string_agg` is a constant text between the values, such as ',', and `city` is none"
+    );
+    assert_eq!(refused_expr("collect_list(distinct city)"), "`collect_list(DISTINCT city)`: write `collect_set(city)`");
+    assert_eq!(
+        refused_expr("histogram(price)"),
+        "`histogram(price)` has 1 argument, and `histogram` takes a number and the bounds of its buckets"
+    );
+    assert_eq!(
+        refused_expr("histogram(price, seats)"),
+        "the bounds of `histogram` are constant numbers, as in `histogram(price, 10, 100)`, and `seats` is none"
+    );
+    assert_eq!(
+        refused_expr("histogram(price, 1, 3, 3)"),
+        "the bounds of `histogram` ascend, as in `histogram(price, 10, 100)`, and `Int64(3)` is not above the bound \
+         before it"
+    );
     assert!(refused_expr("min(null)").starts_with("this is always null"));
     assert_eq!(
         refused_expr("sum(price) + city"),

@@ -300,7 +300,7 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
     }
     let modifier = if function.filter.is_some() && !is_aggregate {
         Some("FILTER")
-    } else if function.null_treatment.is_some() {
+    } else if function.null_treatment.is_some() && !aggregate::may_skip_nulls(&name) {
         Some("IGNORE NULLS or RESPECT NULLS")
     } else if !function.within_group.is_empty() {
         Some("WITHIN GROUP")
@@ -315,10 +315,12 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
             _ => None,
         }
     };
-    if let (Some("DISTINCT"), true) = (modifier, is_aggregate) {
+    if let (Some("DISTINCT"), true) = (modifier, is_aggregate)
+        && !(name.eq_ignore_ascii_case("count") && arguments(function).len() == 1)
+    {
         return ControlFlow::Break(of_distinct_values(function, &name.to_lowercase()));
     }
-    if let Some(modifier) = modifier {
+    if let Some(modifier) = modifier.filter(|modifier| *modifier != "DISTINCT" || !is_aggregate) {
         let what = if is_aggregate { "not supported yet" } else { "only for aggregates" };
         return ControlFlow::Break(format!("{}: {modifier} in `{name}` is {what}", quoted(function)));
     }
@@ -340,6 +342,9 @@ fn of_distinct_values(function: &Function, name: &str) -> String {
     match (&arguments(function)[..], name) {
         ([value], "min" | "max") => {
             format!("{found}: equal values change nothing here: write {}", quoted(format_args!("{name}({value})")))
+        }
+        ([value], "collect_list" | "array_agg") => {
+            format!("{found}: write {}", quoted(format_args!("collect_set({value})")))
         }
         ([value], _) => format!(
             "{found}: an aggregate of distinct values takes two steps: the first has {} and the group columns in its \

@@ -135,6 +135,7 @@ fn decimal(precision: u8, scale: i8) -> Option<ArrowType> {
     Some(ArrowType::Decimal128(precision, scale.max(0)))
 }
 
-fn list_of(element: ArrowType) -> ArrowType {
+/// The type of an array of these.
+pub(crate) fn list_of(element: ArrowType) -> ArrowType {
     ArrowType::List(Arc::new(Field::new(ELEMENT, element, true)))
 }

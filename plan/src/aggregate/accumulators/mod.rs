@@ -5,8 +5,17 @@
 //! the whole window (`avg` of decimals).
 
 mod average;
+mod cardinality;
+mod collected;
+mod distinct;
 mod extreme;
+mod histogram;
+mod lists;
 mod moments;
+mod percentile;
+mod ranked;
+mod rows;
+mod sketch;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -21,21 +30,35 @@ use datafusion_physical_expr::GroupsAccumulatorAdapter;
 use datafusion_physical_expr::aggregate::AggregateFunctionExpr;
 
 use self::average::Average;
+use self::cardinality::Cardinality;
+use self::collected::Collected;
+use self::distinct::Distinct;
+pub(super) use self::distinct::Gives;
 use self::extreme::{Extreme, Greatest, Least};
+use self::histogram::Histogram;
 pub(super) use self::moments::Moment;
 use self::moments::Moments;
+use self::percentile::Percentile;
+use self::ranked::Ranked;
+pub(super) use self::ranked::{End, Ranking};
+use self::sketch::Percentiles;
 use self::sum::Sum;
+
+/// The most bytes of values that a group may collect into an array or a text. Each value counts its own bytes and 8
+/// more.
+const COLLECTED_BYTES_MAX: usize = 8 << 20;
 
 /// Partial states that can merge in any order.
 pub trait Accumulator: GroupsAccumulator {
-    /// The groups, as ascending indices, whose value the call's type can't hold. `evaluate` gives null for them.
+    /// The groups, as ascending indices, whose value the call's type can't hold, or which have collected too much.
+    /// `evaluate` gives null or nothing for them.
     fn beyond_type(&self) -> Vec<usize> {
         Vec::new()
     }
 }
 
 /// The implementation that keeps a call's partial states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Kind {
     DataFusion,
     Sum,
@@ -43,6 +66,17 @@ pub(super) enum Kind {
     Least,
     Greatest,
     Moments(Moment),
+    Ranked(Ranking),
+    Distinct(Gives),
+    Cardinality,
+    /// An approximate percentile, at this fraction.
+    Sketch(f64),
+    /// An exact one.
+    Percentile(f64),
+    /// An array or, with a delimiter, a text.
+    Collected(Option<Arc<str>>),
+    /// With the bounds of its buckets.
+    Histogram(Arc<[f64]>),
 }
 
 impl Kind {
@@ -56,31 +90,45 @@ impl Kind {
         }
     }
 
-    /// The state columns; `None` if they are those of DataFusion's accumulator and what [`Self::added_state`] adds.
-    pub fn state_fields(self) -> Option<Vec<FieldRef>> {
+    /// The state columns for arguments of these types; `None` if they are those of DataFusion's accumulator and what
+    /// [`Self::added_state`] adds.
+    pub fn state_fields(&self, arguments: &[&DataType]) -> Option<Vec<FieldRef>> {
         match self {
             Self::Moments(moment) => Some(moment.state_fields()),
+            Self::Ranked(_) => Some(ranked::state_fields(arguments[0], arguments[1])),
+            Self::Distinct(gives) => Some(distinct::state_fields(arguments[0], *gives)),
+            Self::Cardinality => Some(cardinality::state_fields()),
+            Self::Sketch(_) => Some(sketch::state_fields()),
+            Self::Percentile(_) => Some(percentile::state_fields()),
+            Self::Collected(_) => Some(collected::state_fields(arguments[0])),
+            Self::Histogram(_) => Some(histogram::state_fields()),
             Self::DataFusion | Self::Sum | Self::Average | Self::Least | Self::Greatest => None,
         }
     }
 
+    /// The most bytes of values that a group may collect.
+    pub fn collects_max(&self) -> Option<usize> {
+        matches!(self, Self::Distinct(Gives::Array) | Self::Collected(_)).then_some(COLLECTED_BYTES_MAX)
+    }
+
     /// State columns that DataFusion's accumulator does not have. They come last; state files of older versions lack
     /// them and read as null.
-    pub fn added_state(self) -> Vec<FieldRef> {
+    pub fn added_state(&self) -> Vec<FieldRef> {
         match self {
             Self::Sum => vec![Arc::new(Field::new("high", DataType::Int64, true))],
             _ => Vec::new(),
         }
     }
 
-    /// `argument` is the type of the call's argument; `state` are the types of its state columns.
+    /// `arguments` are the types of the call's arguments; `state` are the types of its state columns.
     pub fn accumulator(
-        self,
+        &self,
         function: &Arc<AggregateFunctionExpr>,
-        argument: &DataType,
+        arguments: &[&DataType],
         state: &[FieldRef],
     ) -> Result<Box<dyn Accumulator>> {
         let result = function.field().data_type().clone();
+        let argument = arguments.first().copied().unwrap_or(&DataType::Null);
         Ok(match (self, argument) {
             (Self::Sum, DataType::Int64) => Box::new(Sum::<Int64Type, i128>::new(result)),
             (Self::Sum, DataType::Decimal128(..)) => Box::new(Sum::<Decimal128Type, i256>::new(result)),
@@ -91,7 +139,14 @@ impl Kind {
             (Self::Least, DataType::Float64) => Box::new(Extreme::<Float64Type, Least>::default()),
             (Self::Greatest, DataType::Float32) => Box::new(Extreme::<Float32Type, Greatest>::default()),
             (Self::Greatest, DataType::Float64) => Box::new(Extreme::<Float64Type, Greatest>::default()),
-            (Self::Moments(moment), _) => Box::new(Moments::new(moment)),
+            (Self::Moments(moment), _) => Box::new(Moments::new(*moment)),
+            (Self::Ranked(ranking), value) => Box::new(Ranked::new(*ranking, value, arguments[1])?),
+            (Self::Distinct(gives), value) => Box::new(Distinct::new(value, *gives)?),
+            (Self::Cardinality, _) => Box::new(Cardinality::default()),
+            (Self::Sketch(p), value) => Box::new(Percentiles::new(*p, value)),
+            (Self::Percentile(p), _) => Box::new(Percentile::new(*p)),
+            (Self::Collected(delimiter), value) => Box::new(Collected::new(value, delimiter.clone())?),
+            (Self::Histogram(bounds), _) => Box::new(Histogram::new(Arc::clone(bounds))),
             _ if function.groups_accumulator_supported() => {
                 Box::new(DataFusions(function.create_groups_accumulator()?))
             }

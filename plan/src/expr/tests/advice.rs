@@ -290,9 +290,9 @@ fn fields_are_picked_from_what_a_function_gives() {
 #[test]
 fn aggregates_of_distinct_values_are_told_in_two_steps() {
     assert_eq!(
-        check_syntax("count(distinct city)").unwrap_err().to_string(),
-        "`count(DISTINCT city)`: an aggregate of distinct values takes two steps: the first has `city` and the group \
-         columns in its `groupBy`, the second has the same window and writes `count(city)`"
+        check_syntax("avg(distinct price)").unwrap_err().to_string(),
+        "`avg(DISTINCT price)`: an aggregate of distinct values takes two steps: the first has `price` and the group \
+         columns in its `groupBy`, the second has the same window and writes `avg(price)`"
     );
     assert_eq!(
         check_syntax("max(distinct price)").unwrap_err().to_string(),

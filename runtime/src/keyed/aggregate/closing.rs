@@ -111,9 +111,18 @@ impl Closed {
     }
 }
 
-/// Why a row can't be computed for which a call, of which this column is made, gives more than its type holds.
+/// Why a row can't be computed for which a call, of which this column is made, gives more than its type holds or has
+/// collected too much.
 pub(in crate::keyed) fn beyond_type(call: &Call, column: Option<&str>) -> String {
     let column = quoted(column.unwrap_or_default());
+    if let Some(most) = call.collects_max() {
+        return format!(
+            "column {column}: `{}` has collected more than the {} MiB that a group may; collect fewer values, as with a \
+             shorter window or a filter",
+            call.name,
+            most >> 20
+        );
+    }
     let data_type = type_name(call.function.field().data_type());
     let instead = match data_type.as_str() {
         "bigint" => "cast its argument to decimal(38,0)",

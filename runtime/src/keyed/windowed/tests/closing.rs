@@ -81,6 +81,34 @@ fn a_group_whose_row_cannot_be_computed_costs_only_itself_and_says_why() {
     );
 }
 
+#[test]
+fn a_group_that_has_collected_too_much_costs_only_itself_and_says_so() {
+    let column =
+        AggregateColumn { name: "keys".into(), expr: "collect_list(repeat(key, 200000))".into(), filter: None };
+    let aggregate =
+        aggregate::compile(Input::Source(0), &input_schema(), Window::tumbling(SIZE_US), &["key".into()], &[column])
+            .unwrap();
+    let aggregate = Arc::new(aggregate);
+    let mut state = state(&aggregate);
+    // 21 values of 200 KB come in each of two epochs.
+    for _ in 0..2 {
+        let rows = (0..25).map(|i| Row { time_us: i % 5, key: Some(if i < 21 { "a" } else { "b" }), value: None });
+        apply(&mut state, &partials(&aggregate, &rows.collect::<Vec<_>>()).unwrap());
+    }
+    let rows = close_up_to(&mut state, i64::MAX, &|_| Ok(()));
+    let [good] = &rows.good[..] else { panic!("{:?}", rows.good) };
+    assert_eq!(good.column(2).as_string::<i32>().iter().collect::<Vec<_>>(), [Some("b")]);
+    assert_eq!(good.column(3).as_list::<i32>().value_length(0), 8);
+    let [bad] = &rows.bad[..] else { panic!("{:?}", rows.bad) };
+    assert_eq!(
+        bad.reasons,
+        [
+            "column `keys`: `collect_list(repeat(key, 200000))` has collected more than the 8 MiB that a group may; collect \
+          fewer values, as with a shorter window or a filter"
+        ]
+    );
+}
+
 fn windows_of_totals(rows: &RecordBatch) -> Vec<(String, i64)> {
     let (keys, totals) = (rows.column(2).as_string::<i32>(), rows.column(3).as_primitive::<Int64Type>());
     let mut all: Vec<_> =
