@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod engine;
+mod functions;
 mod graph;
 pub(crate) mod join;
 mod oracle;
@@ -22,6 +23,7 @@ use weir_plan::types::{Column, DataType};
 use weir_plan::window::{Aligned, Cumulate, Sliding, Window};
 
 use self::engine::{Files, Given, Manifest, Partition, Process, Raise, Reads, Seen};
+use self::functions::Function;
 use self::graph::{Graph, Node};
 use self::join::{Bounds, Join};
 use self::oracle::{Naive, NaiveJoin, NaiveWindows, Windows};
@@ -44,37 +46,45 @@ fn of_sources() -> SchemaRef {
     schema(&["key", "value"])
 }
 
-/// `key` and `value` are columns of the input.
-fn windows(window: Window, naive: Windows, input: Input, rows: &SchemaRef, [key, value]: [usize; 2]) -> Part {
+/// What a step groups by and what it aggregates: columns of its input.
+#[derive(Clone, Copy)]
+struct Of {
+    key: usize,
+    value: usize,
+    function: Function,
+}
+
+fn windows(window: Window, naive: Windows, input: Input, rows: &SchemaRef, of: Of) -> Part {
+    let Of { key, value, function } = of;
     let name = |i: usize| rows.field(i).name().clone();
     let column = |name: &str, expr: String| AggregateColumn { name: name.into(), expr, filter: None };
     // A group column may have one of the names already.
     let names = ["rows_in", "sum"].map(|own| if name(key) == own { format!("{own}_2") } else { own.to_owned() });
-    let columns = [column(&names[0], "count(*)".into()), column(&names[1], format!("sum({})", name(value)))];
+    let columns = [column(&names[0], "count(*)".into()), column(&names[1], function.sql.replace("{}", &name(value)))];
     let aggregate = aggregate::compile(input, rows, window, &[name(key).as_str().into()], &columns).unwrap();
     let step = over_windows(&Arc::new(aggregate));
-    let naive = Box::new(NaiveWindows { key, value, windows: naive, rows: vec![], closed_us: None });
+    let naive = Box::new(NaiveWindows { key, value, function, windows: naive, rows: vec![], closed_us: None });
     Part { node: Node { step, inputs: vec![input] }, naive }
 }
 
-fn tumbling(size_us: i64, input: Input, rows: &SchemaRef, columns: [usize; 2]) -> Part {
+fn tumbling(size_us: i64, input: Input, rows: &SchemaRef, of: Of) -> Part {
     let naive = Windows::Sliding { size_us, slide_us: size_us, offset_us: 0 };
-    windows(Window::tumbling(size_us), naive, input, rows, columns)
+    windows(Window::tumbling(size_us), naive, input, rows, of)
 }
 
-fn sliding([size_us, slide_us, offset_us]: [i64; 3], input: Input, rows: &SchemaRef, columns: [usize; 2]) -> Part {
+fn sliding([size_us, slide_us, offset_us]: [i64; 3], input: Input, rows: &SchemaRef, of: Of) -> Part {
     let window = Window::Aligned(Aligned::Sliding(Sliding::new(size_us, slide_us, offset_us)));
-    windows(window, Windows::Sliding { size_us, slide_us, offset_us }, input, rows, columns)
+    windows(window, Windows::Sliding { size_us, slide_us, offset_us }, input, rows, of)
 }
 
-fn cumulate([size_us, step_us, offset_us]: [i64; 3], input: Input, rows: &SchemaRef, columns: [usize; 2]) -> Part {
+fn cumulate([size_us, step_us, offset_us]: [i64; 3], input: Input, rows: &SchemaRef, of: Of) -> Part {
     let window = Window::Aligned(Aligned::Cumulate(Cumulate::new(size_us, step_us, offset_us)));
-    windows(window, Windows::Cumulate { size_us, step_us, offset_us }, input, rows, columns)
+    windows(window, Windows::Cumulate { size_us, step_us, offset_us }, input, rows, of)
 }
 
 /// Groups the rows of a step with windows anew, within those windows.
-fn of_input(input: Input, rows: &SchemaRef, columns: [usize; 2]) -> Part {
-    windows(Window::OfInput { starts: 0, ends: 1 }, Windows::OfInput, input, rows, columns)
+fn of_input(input: Input, rows: &SchemaRef, of: Of) -> Part {
+    windows(Window::OfInput { starts: 0, ends: 1 }, Windows::OfInput, input, rows, of)
 }
 
 /// The columns of windows' rows: bounds, key, count and sum.
@@ -87,8 +97,8 @@ fn of_windows() -> SchemaRef {
     Arc::new(Schema::new(bounds.into_iter().chain(rows.fields().iter().cloned()).collect::<Vec<_>>()))
 }
 
-fn session(gap_us: i64, input: Input, rows: &SchemaRef, columns: [usize; 2]) -> Part {
-    windows(Window::Session { gap_us }, Windows::Session { gap_us }, input, rows, columns)
+fn session(gap_us: i64, input: Input, rows: &SchemaRef, of: Of) -> Part {
+    windows(Window::Session { gap_us }, Windows::Session { gap_us }, input, rows, of)
 }
 
 fn join(bounds: Bounds, inputs: [Input; 2]) -> Part {
@@ -124,41 +134,44 @@ fn case(name: &str, rng: &mut SmallRng) -> Vec<Part> {
     let slide = rng.random_range(1..=size);
     let (slides, steps) =
         ([size, slide, rng.random_range(-9..9)], [size.min(4) * slide, slide, rng.random_range(-9..9)]);
+    let mut of = |[key, value]: [usize; 2]| Of { key, value, function: functions::any(rng) };
     match name {
-        "tumbling" => vec![tumbling(size, first, &rows, [0, 1])],
-        "sliding" => vec![sliding(slides, first, &rows, [0, 1])],
-        "cumulate" => vec![cumulate(steps, first, &rows, [0, 1])],
+        "tumbling" => vec![tumbling(size, first, &rows, of([0, 1]))],
+        "sliding" => vec![sliding(slides, first, &rows, of([0, 1]))],
+        "cumulate" => vec![cumulate(steps, first, &rows, of([0, 1]))],
         "sliding, of its windows, session" => vec![
-            sliding(slides, first, &rows, [0, 1]),
-            of_input(Input::Step(0), &of_windows(), [3, 4]),
-            session(gap, Input::Step(1), &of_windows(), [3, 4]),
+            sliding(slides, first, &rows, of([0, 1])),
+            of_input(Input::Step(0), &of_windows(), of([3, 4])),
+            session(gap, Input::Step(1), &of_windows(), of([3, 4])),
         ],
         "cumulate, of its windows, sliding" => vec![
-            cumulate(steps, first, &rows, [0, 1]),
-            of_input(Input::Step(0), &of_windows(), [3, 4]),
-            sliding(slides, Input::Step(0), &of_windows(), [2, 3]),
+            cumulate(steps, first, &rows, of([0, 1])),
+            of_input(Input::Step(0), &of_windows(), of([3, 4])),
+            sliding(slides, Input::Step(0), &of_windows(), of([2, 3])),
         ],
         "session, sliding" => {
-            vec![session(gap, first, &rows, [0, 1]), sliding(slides, Input::Step(0), &of_windows(), [2, 4])]
+            vec![session(gap, first, &rows, of([0, 1])), sliding(slides, Input::Step(0), &of_windows(), of([2, 4]))]
         }
-        "session" => vec![session(gap, first, &rows, [0, 1])],
+        "session" => vec![session(gap, first, &rows, of([0, 1]))],
         "inner join" => vec![join(bounds(false, of_sources_both), [first, second])],
         "left join" => vec![join(bounds(true, of_sources_both), [first, second])],
         "session, tumbling" => {
-            vec![session(gap, first, &rows, [0, 1]), tumbling(size, Input::Step(0), &of_windows(), [2, 4])]
+            vec![session(gap, first, &rows, of([0, 1])), tumbling(size, Input::Step(0), &of_windows(), of([2, 4]))]
         }
         "tumbling, session" => {
-            let windows = tumbling(size, first, &rows, [0, 1]);
-            vec![windows, session(gap, Input::Step(0), &of_windows(), [2, 4])]
+            let windows = tumbling(size, first, &rows, of([0, 1]));
+            vec![windows, session(gap, Input::Step(0), &of_windows(), of([2, 4]))]
         }
         "left join, session, tumbling" => vec![
             join(bounds(true, of_sources_both), [first, second]),
-            session(gap, Input::Step(0), &Join::schema(), [1, 3]),
-            tumbling(size, Input::Step(1), &of_windows(), [3, 4]),
+            session(gap, Input::Step(0), &Join::schema(), of([1, 3])),
+            tumbling(size, Input::Step(1), &of_windows(), of([3, 4])),
         ],
-        "two steps of one source" => vec![tumbling(size, first, &rows, [0, 1]), session(gap, first, &rows, [1, 0])],
+        "two steps of one source" => {
+            vec![tumbling(size, first, &rows, of([0, 1])), session(gap, first, &rows, of([1, 0]))]
+        }
         "join of a session and a source" => {
-            vec![session(gap, first, &rows, [0, 1]), join(bounds(true, [[2, 4], [0, 1]]), [Input::Step(0), second])]
+            vec![session(gap, first, &rows, of([0, 1])), join(bounds(true, [[2, 4], [0, 1]]), [Input::Step(0), second])]
         }
         other => panic!("no case {other}"),
     }

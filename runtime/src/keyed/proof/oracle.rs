@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::functions::Function;
 use super::join::Bounds;
 use super::rows::{Row, time_of};
 use crate::keyed::Marks;
@@ -62,6 +63,7 @@ impl Windows {
 pub struct NaiveWindows {
     pub key: usize,
     pub value: usize,
+    pub function: Function,
     pub windows: Windows,
     pub rows: Vec<Row>,
     /// All windows that end by then are closed.
@@ -114,7 +116,9 @@ impl Naive for NaiveWindows {
         let (mut out, mut open) = (Vec::new(), BTreeSet::new());
         for (start, end, closes, rows) in self.all() {
             if marks.after_us[0].is_some_and(|watermark_us| closes <= watermark_us) {
-                let total = rows.iter().filter_map(|i| self.rows[*i][self.value]).reduce(|a, b| a + b);
+                let of_group: Vec<_> =
+                    rows.iter().map(|i| (time_of(&self.rows[*i]), self.rows[*i][self.value])).collect();
+                let total = (self.function.naive)(&of_group);
                 let n = i64::try_from(rows.len()).unwrap();
                 out.push(vec![Some(start), Some(end), self.rows[rows[0]][self.key], Some(n), total, Some(end - 1)]);
             } else {
