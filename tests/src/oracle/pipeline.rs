@@ -3,7 +3,7 @@
 
 use serde_json::Value as Json;
 
-pub use super::aggregate::Aggregate;
+pub use super::aggregate::{Aggregate, Nulls};
 use super::expr::{Expr, NoValue, Row, column};
 pub use super::site::{S3_SECRET, Site};
 use super::value::{Type, Value};
@@ -199,9 +199,8 @@ impl Pipeline {
             Err(NoValue) => false,
             Ok(None) => true,
             Ok(Some(row)) => {
-                let mut arguments = self.aggregates.iter().filter_map(|(_, a)| a.argument());
                 is_late
-                    || arguments.all(|e| e.eval(&row).is_ok())
+                    || self.aggregates.iter().all(|(_, aggregate)| aggregate.evaluates(&row))
                         && self.group_by.iter().all(|key| key.value(&row).is_ok())
             }
         }

@@ -37,7 +37,8 @@ impl Over {
     }
 
     pub(super) fn evaluates(&self, tuple: &Tuple) -> bool {
-        self.add_columns.iter().filter_map(|(_, a)| a.argument()).all(|e| tuple.eval(e).is_ok())
+        let scope = tuple.scope();
+        self.add_columns.iter().all(|(_, aggregate)| aggregate.evaluates(&scope))
     }
 
     /// Keeps all rows. Those that the watermark had passed before have left already.
@@ -50,7 +51,7 @@ impl Over {
             } else if self.evaluates(&tuple) {
                 kept.rows.push(tuple);
             } else {
-                turn.bad += 1;
+                turn.refuse();
             }
         }
         let mut keys: BTreeMap<String, Vec<&Tuple>> = BTreeMap::new();
