@@ -187,6 +187,67 @@ fn views_become_visits_wherever_they_were_read() {
     assert!(outcome.late > 0 && outcome.rows.len() > 200, "{} late, {} rows", outcome.late, outcome.rows.len());
 }
 
+/// Requests to three services, some of which fail.
+#[test]
+fn response_times_have_their_percentiles_slowest_paths_and_users_across_a_restart() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let required = |name: &str, r#type| Column { name: name.into(), r#type, required: true };
+    let is = |op: Op| Expr::Compare(column("status"), op, Box::new(Expr::Int(500)));
+    let millis = || *column("millis");
+    let p95 = Aggregate::ApproxPercentile(millis(), 0.95);
+    let pipeline = Pipeline {
+        name: "response-times".into(),
+        columns: vec![
+            required("service", Type::String),
+            required("path", Type::String),
+            Column { name: "userId".into(), r#type: Type::Bigint, required: false },
+            required("status", Type::Bigint),
+            required("millis", Type::Bigint),
+            required("at", Type::Timestamp),
+        ],
+        event_time: "at".into(),
+        delay_us: 30_000_000,
+        bad_records: BadRecords::Output,
+        keeps_late: true,
+        before: None,
+        window: Window::tumbling(60_000_000),
+        group_by: vec!["service".into()],
+        aggregates: vec![
+            ("requests".into(), Aggregate::CountAll),
+            ("failed".into(), Aggregate::Filtered(Box::new(Aggregate::CountAll), is(Op::GreaterOrEqual))),
+            ("users".into(), Aggregate::CountDistinct(*column("userId"))),
+            ("median_millis".into(), Aggregate::Median(millis())),
+            ("p95_millis".into(), Aggregate::Filtered(Box::new(p95), is(Op::Less))),
+            ("slowest".into(), Aggregate::MaxBy(*column("path"), millis())),
+            ("by_millis".into(), Aggregate::Histogram(millis(), vec![10.0, 50.0, 100.0])),
+        ],
+        after: None,
+        partition_by: vec![],
+        ..Pipeline::rides()
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let records = (0..3_000).map(|i| {
+        let behind_us = if rng.random_bool(0.02) { 300_000_000 } else { 30_000_000 };
+        let at = time::format_micros(START_US + i * 500_000 - rng.random_range(0..behind_us));
+        let request = json!({
+            "service": format!("s{}", rng.random_range(0..3)), "path": format!("/{}", rng.random_range(0..9)), "at": at,
+            "userId": rng.random_bool(0.9).then(|| rng.random_range(0..40)),
+            "status": if rng.random_bool(0.1) { 503 } else { 200 }, "millis": rng.random_range(0..128),
+        });
+        Record { partition: rng.random_range(0..3), key: None, value: request.to_string().into_bytes() }
+    });
+    let mut rig = Rig::new(pipeline, kafka, Store::Local, 3, &records.collect::<Vec<_>>());
+    rig.site.records_per_epoch = 400;
+    let overrides = here(&rig, "gateway", "requests");
+    let example = example(&rig, "response-times.yaml", &overrides.to_string());
+    let exit = example.clone().fail_at("manifest.create.after", 3).run(RUN_LIMIT);
+    assert!(exit.aborted(), "{exit:?}");
+    example.run(RUN_LIMIT).expect(engine::OK);
+    let outcome = rig.assert_right();
+    assert!(outcome.late > 0 && outcome.rows.len() > 60, "{} late, {} rows", outcome.late, outcome.rows.len());
+}
+
 const KILLS: u32 = 6;
 const PAUSE_MS_MAX: u64 = 400;
 

@@ -1,6 +1,7 @@
 //! Graphs and records generated from a seed: several sources, steps of all kinds and several tables, under kills.
 //! `WEIR_SEEDS` sets how many, `WEIR_SEED` runs one.
 
+mod aggregates;
 mod graph;
 mod records;
 

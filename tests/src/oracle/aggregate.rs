@@ -76,7 +76,11 @@ impl Aggregate {
                 let bounds: Vec<_> = bounds.iter().map(|bound| format!("{bound:?}")).collect();
                 format!("histogram({}, {})", e.sql(), bounds.join(", "))
             }
-            Self::Filtered(of, filter) => format!("{} filter (where {})", of.sql(), filter.sql()),
+            Self::Filtered(of, filter) => {
+                let (sql, ignored) = (of.sql(), " ignore nulls");
+                let (call, nulls) = sql.strip_suffix(ignored).map_or((&*sql, ""), |call| (call, ignored));
+                format!("{call} filter (where {}){nulls}", filter.sql())
+            }
         }
     }
 
@@ -276,6 +280,9 @@ mod tests {
         assert_eq!(filtered.of(&rows), Ok(Value::Int(1)));
         assert!(filtered.evaluates(&rows[2]) && !Aggregate::Sum(quotient).evaluates(&rows[2]));
         assert_eq!(filtered.sql(), "sum((1 / x)) filter (where (y = 'a'))");
+        let last = Aggregate::Last(*column("x"), Nulls::Ignored);
+        let filtered = Aggregate::Filtered(Box::new(last), *column("y"));
+        assert_eq!(filtered.sql(), "last_value(x) filter (where y) ignore nulls");
     }
 
     #[test]

@@ -12,6 +12,8 @@ use weir_tests::oracle::graph::{EventTime, Graph, Sink, Source, Step, TimeOf};
 use weir_tests::oracle::pipeline::{Aggregate, BadRecords, Column, Key, Map};
 use weir_tests::oracle::value::Type;
 
+use super::aggregates;
+
 /// What a generated graph may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -287,22 +289,25 @@ impl Builder<'_> {
 
     fn aggregate(&mut self, from: usize, span: Span) {
         let node = self.nodes[from].clone();
-        let n = *column("n");
-        let number = match self.rng.random_range(0..4) {
-            0 => Aggregate::Count(n.clone()),
-            1 => Aggregate::Sum(n.clone()),
-            2 => Aggregate::Min(n.clone()),
-            _ => Aggregate::Max(n.clone()),
-        };
-        let mut columns = vec![("n".to_owned(), number), ("x".to_owned(), Aggregate::Avg(n))];
+        let mut columns =
+            vec![("n".to_owned(), aggregates::whole(self.rng)), ("x".to_owned(), aggregates::double(self.rng))];
         let group_by = if self.rng.random_bool(0.7) {
             let expr = self.rng.random_bool(0.3).then(|| Expr::Upper(column("k")));
             vec![Key { name: "k".into(), expr }]
         } else {
-            columns.push(("k".into(), Aggregate::Max(*column("k"))));
+            columns.push(("k".into(), aggregates::text(self.rng)));
             vec![]
         };
-        let names = ["window_start", "window_end", "k", "n", "x"].map(str::to_owned).to_vec();
+        if self.rng.random_bool(0.3) {
+            columns.push(("list".into(), aggregates::list(self.rng)));
+        }
+        if self.rng.random_bool(0.3) {
+            let (_, unfiltered) = columns.remove(0);
+            columns.insert(0, ("n".into(), Aggregate::Filtered(Box::new(unfiltered), self.condition())));
+        }
+        let bounds = ["window_start", "window_end", "k"].map(str::to_owned);
+        let others = columns.iter().map(|(name, _)| name.clone()).filter(|name| name != "k");
+        let names = bounds.into_iter().chain(others).collect();
         let operation = Aggregation { from: node.name.clone(), span, group_by, columns };
         let out = Node { columns: names, windowed: true, keyed: true, ..node.clone() };
         self.add(&[from], Operation::Aggregate(operation), out);

@@ -140,7 +140,8 @@ impl Closed {
     }
 }
 
-/// Why a row can't be computed for which a call, of which this column is made, gives more than its type holds.
+/// Why a row can't be computed for which a call, of which this column is made, gives more than its type holds or has
+/// collected too much.
 pub(in crate::keyed) fn beyond_type(call: &Call, column: Option<&str>) -> String {
     let column = quoted(column.unwrap_or_default());
     if let Some(most) = call.collects_max() {

@@ -19,7 +19,7 @@ pub struct Advanced {
     pub rows: BTreeMap<String, Vec<Tuple>>,
     /// What each keyed step did. Its rows are above.
     pub turns: BTreeMap<String, Turn>,
-    /// The rows that came to each keyed step.
+    /// The rows that each keyed step took in.
     pub came: BTreeMap<String, u64>,
     /// Rows that a map before any keyed step left out, by source.
     pub filtered: BTreeMap<String, u64>,
@@ -104,7 +104,7 @@ impl Graph {
             out.bad.insert(step.name.clone(), turn.bad);
         }
         let rows = std::mem::take(&mut turn.rows);
-        out.came.insert(step.name.clone(), count);
+        out.came.insert(step.name.clone(), count - turn.refused);
         out.turns.insert(step.name.clone(), turn);
         rows
     }

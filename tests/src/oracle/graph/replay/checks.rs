@@ -86,7 +86,7 @@ impl State<'_> {
         }
     }
 
-    /// What came to a step is what it gave, what it holds, and what was late, a duplicate or bad.
+    /// What a step took in is what it gave, what it holds, and what was late, a duplicate or bad.
     fn check_equation(&mut self, epoch: u64, name: &str, operation: &Operation, advanced: &Advanced) {
         let turn = &advanced.turns[name];
         let held_before = self.out.waiting.get(name).copied().unwrap_or_default();
@@ -97,7 +97,8 @@ impl State<'_> {
         };
         if waits {
             let come = advanced.came[name] + held_before;
-            let gone = advanced.rows[name].len() as u64 + turn.duplicates + turn.rows_late + turn.bad + turn.waiting;
+            let bad = turn.bad - turn.refused;
+            let gone = advanced.rows[name].len() as u64 + turn.duplicates + turn.rows_late + bad + turn.waiting;
             self.expect(epoch, &format!("rows into {name} and rows that left it"), &come, &gone);
         }
     }

@@ -110,7 +110,7 @@ impl Aggregation {
             } else if self.evaluates(&tuple) {
                 kept.rows.extend(open.into_iter().map(|window| Tuple { window: Some(window), ..tuple.clone() }));
             } else {
-                turn.bad += 1;
+                turn.refuse();
             }
         }
         if let Span::Window(Window::Session { gap_us }) = self.span {
@@ -203,7 +203,7 @@ impl Aggregation {
                 changed.insert(key.clone());
                 groups.entry(key).or_default().push(tuple);
             } else {
-                turn.bad += 1;
+                turn.refuse();
             }
         }
         for key in changed {

@@ -63,6 +63,8 @@ pub struct Turn {
     pub duplicates: u64,
     /// Rows that could not be computed.
     pub bad: u64,
+    /// The bad rows among those that came. Manifests do not count them as rows that went in.
+    pub refused: u64,
     /// For each thing that left because of the watermark, the watermark at which it leaves.
     pub leaves_at: Vec<i64>,
     /// The number of things that still wait for the watermark.
@@ -71,6 +73,14 @@ pub struct Turn {
     pub groups: Option<u64>,
     /// The number of open windows.
     pub open_windows: Option<u64>,
+}
+
+impl Turn {
+    /// A row came that the step can't compute.
+    fn refuse(&mut self) {
+        self.bad += 1;
+        self.refused += 1;
+    }
 }
 
 impl Around {

@@ -51,7 +51,7 @@ impl Over {
             } else if self.evaluates(&tuple) {
                 kept.rows.push(tuple);
             } else {
-                turn.bad += 1;
+                turn.refuse();
             }
         }
         let mut keys: BTreeMap<String, Vec<&Tuple>> = BTreeMap::new();

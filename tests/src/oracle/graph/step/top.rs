@@ -94,7 +94,7 @@ impl Top {
             } else if self.evaluates(&tuple) {
                 kept.rows.extend(open.into_iter().map(|window| Tuple { window: Some(window), ..tuple.clone() }));
             } else {
-                turn.bad += 1;
+                turn.refuse();
             }
         }
         let (closed, open): (Vec<Tuple>, Vec<Tuple>) =
