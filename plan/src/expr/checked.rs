@@ -18,7 +18,7 @@ use datafusion_physical_expr::expressions::{BinaryExpr, NegativeExpr};
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
 use super::refuse_oversized;
-use crate::calendar::{US_PER_DAY, US_PER_SECOND};
+use crate::calendar::{DAYS, US_PER_DAY, US_PER_SECOND};
 use crate::functions::CALL_BYTES_MAX;
 
 /// Base of a decimal's bound: a decimal of p digits holds only values below 10^p.
@@ -195,9 +195,6 @@ impl PhysicalExpr for InDigits {
         self.of.fmt_sql(f)
     }
 }
-
-/// The days of the years 1 to 9999, counted from 1970-01-01.
-const DAYS: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
 
 /// Checks that the dates or timestamps of the inner expression lie in the years 1 to 9999.
 #[derive(Debug, Eq)]

@@ -36,6 +36,12 @@ pub(super) fn compared(operands: &[&Expr], schema: &DFSchema) -> String {
     if let (Some(_), Some((number, _))) = (first(&|t| matches!(t, ArrowType::Date32)), number) {
         return format!(": write a date, as in {}", quoted(date_of(number)));
     }
+    if let (Some(_), Some((Expr::Literal(ScalarValue::Utf8(Some(text)), _), _))) =
+        (first(&|t| matches!(t, ArrowType::Boolean)), first(&ArrowType::is_string))
+        && ["true", "false"].contains(&&*text.to_lowercase())
+    {
+        return format!(": a boolean stands without quotes, so write {}", quoted(text.to_lowercase()));
+    }
     if let Some((condition, _)) = first(&|t| matches!(t, ArrowType::Boolean)) {
         return match written(condition) {
             Some(column) => format!(

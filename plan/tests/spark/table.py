@@ -228,6 +228,12 @@ CASES = {
         "conv('ff', 16, 10)", "to_json(named_struct('x', x, 'f', f, 'd', d, 'n', n))",
         "format_number(x, 2)", "format_number(n, 0)", "greatest(d, 1.005)", "zeroifnull(n)", "nullifzero(n)",
         "equal_null(i, k)", "i <=> k", "isnull(i)", "isnotnull(i)",
+        # Items and operators that do not fail.
+        "array_distinct(array(x, -x, x))", "array_max(array(x, 1.0e0))", "array_min(array(x, 1.0e0))", "array_contains(array(x, 0.0e0), -x)", "sort_array(array(x, 0.0e0, -1.0e0))", "array_position(array(0.0e0, x), x)", "array_except(array(x), array(0.0e0))", "array_append(array(n), i)",
+        "array_join(array(x, x), ',')", "array_join(array(d, d), ',')", "try_divide(d, d)", "try_multiply(d, d)", "try_subtract(d, d)", "try_mod(d, d)", "try_divide(i, k)",
+        "try_add(x, n)", "try_subtract(i, k)", "try_multiply(i, k)", "try_mod(x, k)", "try_subtract(x, f)", "to_json(array(x, 1.5e0))", "d / 3.00", "d / nullif(d, 0.00)",
+        "array_union(array(x), array(1.0e0))", "array_intersect(array(x), array(x, 0.0e0))", "array_except(array(x), array(1.0e0))",
+        "array_remove(array(x), 1.0e0)", "array_compact(array(x))", "array_sort(array(x))", "arrays_overlap(array(x), array(0.0e0))",
     ],
     "texts": [
         "s = p", "s < p", "s || p", "s like '%a%'", "s like p", "s like '%\\_%'", "s ilike '%A%'", "s not like 'a%'",
@@ -318,6 +324,7 @@ CASES = {
         "from_utc_timestamp(ts, 'Nowhere/City')", "from_utc_timestamp(day, 'Asia/Tokyo')", "to_utc_timestamp(ts, 'Asia/Kolkata')", "from_utc_timestamp(ts, 'UTC')", "from_utc_timestamp(ts, 'Z')", "from_utc_timestamp(ts, '+1')", "from_utc_timestamp(ts, 'UTC+01:00')", "from_utc_timestamp(ts, null)",
         "convert_timezone('Europe/Paris', 'America/New_York', cast(ts as timestamp_ntz))", "coalesce(ts, u)", "coalesce(day, ts)", "greatest(ts, u)", "least(day, e)", "nullif(ts, u)", "nvl(day, e)", "nvl2(ts, day, e)", "case when day > e then day else e end",
         "xxhash64(ts)", "xxhash64(day)", "hash(ts)", "hash(day)", "to_json(named_struct('t', ts, 'd', day))", "ts in (u)", "day in ('2024-01-31', '1970-01-01')", "ts is null", "date_part('nothing', ts)", "window_time(ts)",
+        "cast(convert_timezone('Europe/Paris', 'America/New_York', ts) as timestamp)", "try_add(day, k)", "try_subtract(day, k)", "array_max(array(ts, u))", "sort_array(array(day, e))", "array_join(array(day, e), '|')",
     ],
     "far": [
         "day + k", "day - k", "day + 1", "day - 1", "date_add(day, k)", "date_sub(day, k)", "add_months(day, k)", "day + interval '1 year'",
@@ -353,7 +360,7 @@ CASES = {
         "size(tags)", "array_size(tags)", "cardinality(tags)", "array_contains(tags, 3L)", "array_contains(words, w)", "array_contains(tags, null)", "array_distinct(tags)", "array_distinct(words)", "sort_array(tags)", "sort_array(tags, false)", "sort_array(words)", "array_sort(tags)",
         "array_join(words, ',')", "array_join(words, ',', '?')", "array_join(words, w)", "slice(tags, 1, 2)", "slice(tags, -2, 2)", "slice(tags, k, 1)", "slice(tags, 2, 0)", "array_max(tags)", "array_min(tags)", "array_max(words)", "array_position(tags, 3L)", "array_position(words, w)", "array_remove(tags, 3L)", "array_remove(words, w)",
         "array_union(tags, tags)", "array_except(tags, array(1L))", "array_intersect(tags, array(1L, 3L))", "arrays_overlap(tags, array(3L))", "array_append(tags, 9L)", "array_prepend(tags, 9L)", "array_compact(tags)", "array_repeat(k, 2)", "array_insert(tags, 1, 9L)", "concat(tags, tags)", "reverse(tags)", "flatten(array(tags, tags))",
-        "array(k, 1)", "array(w, 'x')", "array()", "array(1, null)", "rows[0].a", "rows.a", "element_at(rows, 1).b", "size(rows)", "size(null)", "array_join(tags, ',')", "sequence(1, 3)", "shuffle(tags)",
+        "array(k, 1)", "array(w, 'x')", "array()", "array(1, null)", "rows[0].a", "rows.a", "element_at(rows, 1).b", "size(rows)", "size(null)", "array_join(tags, ',')", "sequence(1, 3)",
         "to_json(st)", "to_json(rows)", "to_json(tags)", "to_json(named_struct('t', tags, 'w', w))", "from_json(to_json(st), 'a int, b string')", "xxhash64(tags)", "xxhash64(st)", "xxhash64(words)", "hash(tags)", "cast(tags as string)", "cast(st as string)", "tags = tags", "tags is null", "st = st", "coalesce(tags, array(0L))", "array_contains(rows, st)",
         "cast(tags as array<int>)", "cast(tags as array<string>)", "greatest(tags, tags)", "nullif(words, words)", "if(k > 0, tags, null)", "json_array_length(to_json(tags))",
     ],
