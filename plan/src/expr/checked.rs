@@ -17,6 +17,7 @@ use datafusion_expr::{ColumnarValue, Operator};
 use datafusion_physical_expr::expressions::{BinaryExpr, NegativeExpr};
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
+use super::quotients::Quotient;
 use super::refuse_oversized;
 use crate::calendar::{DAYS, US_PER_DAY, US_PER_SECOND};
 use crate::functions::CALL_BYTES_MAX;
@@ -41,7 +42,12 @@ pub(super) fn checked(physical: Arc<dyn PhysicalExpr>, schema: &Schema) -> Resul
                 return Ok(Transformed::no(e));
             }
             let same = BinaryExpr::new(Arc::clone(binary.left()), op, Arc::clone(binary.right()));
-            Arc::new(same.with_fail_on_overflow(matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply)))
+            if op == Operator::Divide && matches!(same.data_type(schema)?, DataType::Decimal128(..)) {
+                Arc::new(Quotient { of: Arc::new(same) })
+            } else {
+                let fails = matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply);
+                Arc::new(same.with_fail_on_overflow(fails))
+            }
         } else if let Some(negative) = e.downcast_ref::<NegativeExpr>() {
             Arc::new(Negation { of: Arc::clone(negative.arg()) })
         } else if e.downcast_ref::<ScalarFunctionExpr>().is_some() {

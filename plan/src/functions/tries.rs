@@ -8,7 +8,7 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Decimal128Type,
 use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::ScalarUDF;
 
-use super::decimals::pow10;
+use super::decimals::{pow10, quotient};
 use super::simple::Takes::{Bigint, Date, Number};
 use super::simple::{of, simple};
 
@@ -143,14 +143,7 @@ fn decimals(args: &[ArrayRef], op: Op, precision: u8, scale: i8) -> Result<Array
     let of_pair = |a: i128, b: i128| {
         let value = match op {
             Op::Multiply => a.checked_mul(b)?,
-            Op::Divide => {
-                let shift = scale - scales[0] + scales[1];
-                let dividend = a.checked_mul(power(shift)?)?;
-                let (whole, rest) = (dividend.checked_div(b)?, dividend.checked_rem(b)?);
-                // Half away from zero.
-                let is_up = rest.unsigned_abs() >= b.unsigned_abs() - rest.unsigned_abs();
-                whole + if is_up { dividend.signum() * b.signum() } else { 0 }
-            }
+            Op::Divide => quotient(a, b, scale - scales[0] + scales[1])?,
             Op::Add | Op::Subtract | Op::Mod => {
                 let a = a.checked_mul(power(scale - scales[0])?)?;
                 let b = b.checked_mul(power(scale - scales[1])?)?;

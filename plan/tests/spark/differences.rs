@@ -47,7 +47,6 @@ pub const DIFFERENCES: &[Difference] = &[
         cases: &[
             ("numbers", "d / nullif(d, 0.00)", How::Type("decimal(16,6)")),
             ("numbers", "try_divide(d, d)", How::Type("decimal(16,6)")),
-            ("numbers", "d / 3.00", How::Rows(&[4, 8, 10, 12])),
         ],
     },
     Difference { row: "`x / 0`, `x % 0` of doubles", cases: &[("numbers", "x / x", How::Rows(&[0, 10]))] },

@@ -231,7 +231,7 @@ CASES = {
         # Items and operators that do not fail.
         "array_distinct(array(x, -x, x))", "array_max(array(x, 1.0e0))", "array_min(array(x, 1.0e0))", "array_contains(array(x, 0.0e0), -x)", "sort_array(array(x, 0.0e0, -1.0e0))", "array_position(array(0.0e0, x), x)", "array_except(array(x), array(0.0e0))", "array_append(array(n), i)",
         "array_join(array(x, x), ',')", "array_join(array(d, d), ',')", "try_divide(d, d)", "try_multiply(d, d)", "try_subtract(d, d)", "try_mod(d, d)", "try_divide(i, k)",
-        "try_add(x, n)", "try_subtract(i, k)", "try_multiply(i, k)", "try_mod(x, k)", "try_subtract(x, f)", "to_json(array(x, 1.5e0))", "d / 3.00", "d / nullif(d, 0.00)",
+        "try_add(x, n)", "try_subtract(i, k)", "try_multiply(i, k)", "try_mod(x, k)", "try_subtract(x, f)", "to_json(array(x, 1.5e0))", "d / 3.00", "d / -0.7", "try_divide(d, 3.00)", "d / nullif(d, 0.00)",
         "array_union(array(x), array(1.0e0))", "array_intersect(array(x), array(x, 0.0e0))", "array_except(array(x), array(1.0e0))",
         "array_remove(array(x), 1.0e0)", "array_compact(array(x))", "array_sort(array(x))", "arrays_overlap(array(x), array(0.0e0))",
     ],

@@ -16,7 +16,7 @@ pub(super) const CAST: &str = "cast($1 as $2)";
 const PLAIN: &str = "it is not supported yet: compute it where the records are produced";
 const OVER: &str = "it needs other rows, and an expression sees one: use an aggregate step";
 const WINDOWS: &str = "windows are a part of a step: write `aggregate: {window: {tumbling: {size: …}}}`";
-const ROWS: &str = "it gives several rows for one, which is a step's work and is not supported yet";
+const ROWS: &str = "it gives several rows for one, which is the work of a step `unnest`";
 const URLS: &str =
     "write `regexp_extract(…, '^[a-z]+://([^/:?#]+)', 1)` for the host, and other patterns for other parts";
 const CODES: &str = "strings are compared by their characters' codes";
