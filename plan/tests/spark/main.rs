@@ -7,7 +7,7 @@
 mod differences;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -182,10 +182,36 @@ fn a_function_of_spark_that_is_not_here_is_refused_with_what_to_write() {
     assert!(said.is_empty(), "{said}");
 }
 
+/// The page of functions.
+fn page() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/functions.md");
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn spark_has_run_each_function_of_the_page_but_for_those_that_it_has_not() {
+    let page = page();
+    let tables = page.split("\n| Fails |").next().unwrap().split("\n| Function |").skip(1);
+    let rows = tables.flat_map(str::lines).filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let names: BTreeSet<_> =
+        rows.flat_map(|cell| cell.split('`').step_by(2)).filter_map(|s| s.split('(').next()).collect();
+    let not_sparks = page.split_once("not Spark's:").unwrap().1.split_once("\n\n").unwrap().0;
+    let not_sparks: BTreeSet<_> = not_sparks.split('`').skip(1).step_by(2).collect();
+    let spark = spark();
+    let is_run = |name: &str| {
+        let call = format!("{name}(");
+        spark.tables.iter().flat_map(|table| &table.results).any(|run| run.refused.is_none() && run.sql.contains(&call))
+    };
+    let is_sparks = |name: &str| spark.functions.iter().any(|known| known == name);
+    for name in names {
+        assert_eq!(not_sparks.contains(name), !is_run(name), "{name} is to be run, or to be named as not Spark's");
+        assert!(!(not_sparks.contains(name) && is_sparks(name)), "{name} is Spark's");
+    }
+}
+
 /// The names in the first cells of the table of what fails.
 fn failing() -> Vec<String> {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/functions.md");
-    let text = std::fs::read_to_string(page).unwrap();
+    let text = page();
     let table = text.split("\n| Fails |").nth(1).unwrap();
     let cells = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
     cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect()

@@ -237,7 +237,7 @@ CASES = {
     ],
     "texts": [
         "s = p", "s < p", "s || p", "s like '%a%'", "s like p", "s like '%\\_%'", "s ilike '%A%'", "s not like 'a%'",
-        "s like 'x#_y%' escape '#'", "s in (p, 'a')", "s between 'a' and 'b'", "s rlike 'a+'", "s rlike p", "p is null",
+        "s like 'x#_y%' escape '#'", "s in (p, 'a')", "s between 'a' and 'b'", "s rlike 'a+'", "s rlike p", "rlike(s, p)", "regexp(s, '^a')", "p is null",
         "ascii(s)", "bit_length(s)", "btrim(s)", "btrim(s, p)", "char_length(s)", "character_length(s)", "concat(s, p)",
         "concat(s, p, s)", "concat_ws('-', s, p)", "concat_ws(p, s, s)", "concat_ws('-')", "contains(s, p)",
         "endswith(s, p)", "startswith(s, p)", "find_in_set(p, s)", "find_in_set(s, 'a,b,abc')", "initcap(s)",
