@@ -24,7 +24,7 @@ pub(super) fn compared(operands: &[&Expr], schema: &DFSchema) -> String {
         return format!(": name a field of the struct, as in {}", quoted(format_args!("….{field}")));
     }
     if first(&|t| matches!(t, ArrowType::List(_))).is_some() {
-        return ": an array has no single value, and its items can't be picked yet".to_owned();
+        return ": an array has no single value: write `array_contains(…, …)`, or an item, as in `tags[0]`".to_owned();
     }
     if first(&is_interval).is_some() {
         return ": write an interval, as in `interval '5 minutes'`".to_owned();

@@ -22,7 +22,11 @@ const INT: Gives = |types| array_first(types).map(|_| DataType::Int32);
 const BIGINT: Gives = |types| with_item(types).map(|_| DataType::Int64);
 const BOOLEAN: Gives = |types| with_item(types).map(|_| DataType::Boolean);
 const SAME: Gives = |types| array_first(types).map(|_| types[0].clone());
-const SAME_WITH_ITEM: Gives = |types| with_item(types).map(|_| types[0].clone());
+/// A bare null is an item of any array.
+const SAME_WITH_ITEM: Gives = |types| match types {
+    [array, DataType::Null] => array_first(types).map(|_| array.clone()),
+    _ => with_item(types).map(|_| types[0].clone()),
+};
 const ITEM: Gives = array_first;
 
 /// The name of the function that `tags[0]` is. Documents can't use it.

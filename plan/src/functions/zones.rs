@@ -18,8 +18,8 @@ use crate::types::timestamp_type;
 
 const TIME: Gives = |_| Ok(timestamp_type());
 
-/// Java's short names that are no zones of the database.
-const SHORT: [(&str, &str); 25] = [
+/// Java's short names, some of which are other zones in the database.
+const SHORT: [(&str, &str); 28] = [
     ("ACT", "Australia/Darwin"),
     ("AET", "Australia/Sydney"),
     ("AGT", "America/Argentina/Buenos_Aires"),
@@ -33,10 +33,13 @@ const SHORT: [(&str, &str); 25] = [
     ("CTT", "Asia/Shanghai"),
     ("EAT", "Africa/Addis_Ababa"),
     ("ECT", "Europe/Paris"),
+    ("EST", "-05:00"),
+    ("HST", "-10:00"),
     ("IET", "America/Indiana/Indianapolis"),
     ("IST", "Asia/Kolkata"),
     ("JST", "Asia/Tokyo"),
     ("MIT", "Pacific/Apia"),
+    ("MST", "-07:00"),
     ("NET", "Asia/Yerevan"),
     ("NST", "Pacific/Auckland"),
     ("PLT", "Asia/Karachi"),
@@ -104,12 +107,15 @@ enum Zone {
 impl Zone {
     /// A zone as Spark names it: of the database, an offset such as `+01:30`, or one of Java's short names.
     fn named(name: &str) -> Result<Self> {
-        let short = SHORT.iter().find(|(short, _)| *short == name).map(|(_, long)| *long);
-        if let Ok(zone) = short.unwrap_or(name).parse::<Tz>() {
+        let long = SHORT.iter().find(|(short, _)| *short == name).map_or(name, |(_, long)| *long);
+        if let Ok(zone) = long.parse::<Tz>() {
             return Ok(Self::Named(zone));
         }
-        let bare = ["UTC", "GMT", "UT"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
-        offset(bare).map(Self::Fixed).ok_or_else(|| exec_datafusion_err!("{}", unknown(name)))
+        let bare = ["UTC", "GMT", "UT"].iter().find_map(|prefix| long.strip_prefix(prefix)).unwrap_or(long);
+        offset(bare)
+            .filter(|_| !name.is_empty())
+            .map(Self::Fixed)
+            .ok_or_else(|| exec_datafusion_err!("{}", unknown(name)))
     }
 
     /// The time that a clock of the zone shows at a time of UTC.

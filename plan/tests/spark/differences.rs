@@ -267,9 +267,16 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference { row: "`rows.a` of an array of structs", cases: &[("nested", "rows.a", How::Refused)] },
     Difference {
-        row: "`array()`, `size(null)`",
-        cases: &[("nested", "array()", How::Refused), ("nested", "size(null)", How::Refused)],
+        row: "`array()`, `size(null)`, and other bare nulls in place of an array or a time",
+        cases: &[
+            ("nested", "array()", How::Refused),
+            ("nested", "array(null, null)", How::Refused),
+            ("nested", "size(null)", How::Refused),
+            ("nested", "element_at(tags, null)", How::Taken),
+            ("times", "from_utc_timestamp(null, 'Europe/Paris')", How::Refused),
+        ],
     },
+    Difference { row: "`array_join` of bytes", cases: &[("bytes", "array_join(array(b, o), ',')", How::Refused)] },
     Difference {
         row: "`convert_timezone(from, to, ts)`",
         cases: &[(

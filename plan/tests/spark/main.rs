@@ -73,7 +73,12 @@ fn batches(table: &Table, schema: &SchemaRef) -> Vec<RecordBatch> {
 /// Evaluates row by row, so that a row that fails does not hide the others.
 fn of_weir(sql: &str, schema: &SchemaRef, rows: &[RecordBatch]) -> OfWeir {
     let expr = compile(sql, schema, "x").map_err(|why| why.0)?;
-    let of = DataType::from_arrow(expr.field.data_type()).unwrap().to_string().replace(", ", ",").replace(": ", ":");
+    let of = DataType::from_arrow(expr.field.data_type())
+        .unwrap()
+        .to_string()
+        .replace(", ", ",")
+        .replace(": ", ":")
+        .replace('`', "");
     Ok((of, rows.iter().map(|row| expr.evaluate(row).map(|found| value_of(&found)).map_err(|why| why.0)).collect()))
 }
 

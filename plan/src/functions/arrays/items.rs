@@ -62,7 +62,11 @@ pub(super) fn with_item(args: &[ArrayRef]) -> Result<(Items, Wanted)> {
 
 /// Both kinds of values as rows of one converter. Whole numbers of two types are compared as the wider.
 fn compared(values: &ArrayRef, others: Option<&ArrayRef>) -> Result<(Items, Option<Items>)> {
-    let is_mixed = others.is_some_and(|others| others.data_type() != values.data_type());
+    let others = match others {
+        Some(bare) if bare.data_type().is_null() => Some(cast(bare, values.data_type())?),
+        others => others.cloned(),
+    };
+    let is_mixed = others.as_ref().is_some_and(|others| others.data_type() != values.data_type());
     let widened = |array: &ArrayRef| -> Result<ArrayRef> {
         Ok(normalized(&if is_mixed { cast(array, &DataType::Int64)? } else { Arc::clone(array) }))
     };
@@ -71,7 +75,7 @@ fn compared(values: &ArrayRef, others: Option<&ArrayRef>) -> Result<(Items, Opti
     let rows = |array: ArrayRef| -> Result<Items> {
         Ok(Items { rows: converter.convert_columns(&[Arc::clone(&array)])?, values: array })
     };
-    let others = others.map(|others| widened(others).and_then(&rows)).transpose()?;
+    let others = others.map(|others| widened(&others).and_then(&rows)).transpose()?;
     Ok((rows(values)?, others))
 }
 

@@ -14,6 +14,7 @@ use super::super::simple::{Gives, simple, texts};
 use super::super::{CALL_BYTES_MAX, VALUE_BYTES_MAX, text_of};
 use super::items::{Items, made_of, range};
 use super::{SAME_WITH_ITEM, array_first};
+use crate::expr::{type_name, with_article};
 use crate::floats::normalized;
 
 /// Two arrays of one type.
@@ -30,7 +31,12 @@ pub(super) fn all() -> Vec<ScalarUDF> {
         simple(
             "array_join",
             &[&[Any, Text], &[Any, Text, Text]],
-            |types| array_first(types).map(|_| DataType::Utf8),
+            |types| match array_first(types)? {
+                item if item.is_nested() || item == DataType::Binary => {
+                    plan_err!("its items become texts, and {} does not", with_article(&type_name(&item)))
+                }
+                _ => Ok(DataType::Utf8),
+            },
             join,
         ),
         simple("array_append", &[&[Any, Any]], SAME_WITH_ITEM, |args| {
@@ -107,7 +113,7 @@ fn added(args: &[ArrayRef], add: fn(std::ops::Range<usize>, usize) -> Vec<usize>
     let arrays = args[0].as_list::<i32>();
     let values = arrays.values();
     let items = cast(&args[1], values.data_type())?;
-    let lost = items.null_count() > args[1].null_count();
+    let lost = items.null_count() > args[1].logical_null_count();
     if lost {
         return exec_err!("the item does not fit the type of the array's items");
     }

@@ -15,6 +15,7 @@ pub(super) fn steps(path: &str) -> Option<Vec<Step>> {
     let mut steps = Vec::new();
     while !rest.is_empty() {
         if let Some(behind) = rest.strip_prefix('.') {
+            let behind = behind.trim_start();
             let end = behind.find(['.', '[']).unwrap_or(behind.len());
             let (name, behind) = behind.split_at(end);
             // Members of any name are none for Spark either.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array,
     Int64Array, ListArray, StringArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
@@ -13,6 +13,7 @@ use datafusion_common::{Result, exec_err};
 use super::super::datetime_text::{day_of, time_us_of};
 use super::super::reading;
 use super::document::Json;
+use crate::calendar::{DAYS, US_PER_DAY, US_PER_SECOND};
 use crate::types::timestamp_type;
 
 /// The root of a document as a value of a type: a struct for any document, an array only for one that is one.
@@ -21,26 +22,10 @@ pub(super) fn root<'j, 't>(document: Option<&'j Json<'t>>, of: &DataType) -> Opt
         (DataType::List(item), Some(one @ Json::Object(_))) if matches!(item.data_type(), DataType::Struct(_)) => {
             Some(Root::OneItem(one))
         }
-        (DataType::List(_), Some(Json::Array(items))) => {
-            let fits = |item: &Json<'_>| fits(item, of);
-            items.iter().all(fits).then_some(Root::Value(document?))
-        }
+        (DataType::List(_), Some(array @ Json::Array(_))) => Some(Root::Value(array)),
         (DataType::List(_), _) => None,
         (_, Some(one @ Json::Object(_))) => Some(Root::Value(one)),
         _ => Some(Root::AllNull),
-    }
-}
-
-/// Whether an item can stand in an array of this type: one that can't makes the whole array null.
-fn fits(item: &Json<'_>, array: &DataType) -> bool {
-    match array {
-        DataType::List(of) => match of.data_type() {
-            DataType::Struct(_) => matches!(item, Json::Object(_) | Json::Null),
-            DataType::Int32 | DataType::Int64 => matches!(item, Json::Null) || whole(item).is_some(),
-            DataType::Boolean => matches!(item, Json::Boolean(_) | Json::Null),
-            _ => true,
-        },
-        _ => true,
     }
 }
 
@@ -53,25 +38,14 @@ pub(super) enum Root<'j, 't> {
 }
 
 /// The array of documents.
-pub(super) fn documents(roots: &[Option<Root<'_, '_>>], of: &DataType) -> Result<ArrayRef> {
+pub(super) fn documents<'r, 'j, 't>(roots: &'r [Option<Root<'j, 't>>], of: &DataType) -> Result<ArrayRef> {
     if let DataType::List(item) = of {
-        let items_of = |root: &Option<Root<'_, '_>>| match root {
-            Some(Root::OneItem(_)) => 1,
-            Some(Root::Value(Json::Array(items))) => items.len(),
-            _ => 0,
+        let items = |root: &'r Option<Root<'j, 't>>| match root {
+            Some(Root::OneItem(one)) => Some(std::slice::from_ref(*one)),
+            Some(Root::Value(Json::Array(items))) => Some(&items[..]),
+            _ => None,
         };
-        let mut items = Vec::new();
-        for root in roots.iter().flatten() {
-            match root {
-                Root::OneItem(one) => items.push(Some(*one)),
-                Root::Value(Json::Array(all)) => items.extend(all.iter().map(Some)),
-                _ => {}
-            }
-        }
-        let offsets = OffsetBuffer::from_lengths(roots.iter().map(items_of));
-        let nulls = NullBuffer::from_iter(roots.iter().map(Option::is_some));
-        let values = array(&items, item.data_type())?;
-        return Ok(Arc::new(ListArray::new(Arc::clone(item), offsets, values, Some(nulls))));
+        return list(&roots.iter().map(items).collect::<Vec<_>>(), item);
     }
     let empty = Json::Object(Vec::new());
     let values: Vec<_> = roots
@@ -86,11 +60,11 @@ pub(super) fn documents(roots: &[Option<Root<'_, '_>>], of: &DataType) -> Result
 }
 
 /// The values of one field.
-fn array(values: &[Option<&Json<'_>>], of: &DataType) -> Result<ArrayRef> {
-    fn each<'j, 't: 'j, T>(
-        values: &'j [Option<&Json<'t>>],
-        read: impl Fn(&Json<'t>) -> Option<T> + 'j,
-    ) -> impl Iterator<Item = Option<T>> + 'j {
+fn array<'j, 't>(values: &[Option<&'j Json<'t>>], of: &DataType) -> Result<ArrayRef> {
+    fn each<'e, 't: 'e, T>(
+        values: &'e [Option<&Json<'t>>],
+        read: impl Fn(&Json<'t>) -> Option<T> + 'e,
+    ) -> impl Iterator<Item = Option<T>> + 'e {
         values.iter().map(move |value| value.and_then(&read))
     }
     let text = |value: &Json<'_>| match value {
@@ -129,16 +103,22 @@ fn array(values: &[Option<&Json<'_>>], of: &DataType) -> Result<ArrayRef> {
             let numbers: Decimal128Array = numbers.collect();
             Arc::new(numbers.with_precision_and_scale(*precision, *scale)?)
         }
-        DataType::Date32 => Arc::new(each(values, |value| day_of(&text(value)?)).collect::<Date32Array>()),
+        DataType::Date32 => Arc::new(each(values, day).collect::<Date32Array>()),
         DataType::Timestamp(..) => {
-            let times: TimestampMicrosecondArray = each(values, |value| time_us_of(&text(value)?)).collect();
+            let times: TimestampMicrosecondArray = each(values, time_us).collect();
             Arc::new(times.with_data_type(timestamp_type()))
         }
         DataType::Binary => {
             let bytes: Vec<_> = each(values, |value| super::super::strings::unbase64(&text(value)?)).collect();
             Arc::new(bytes.iter().map(Option::as_deref).collect::<BinaryArray>())
         }
-        DataType::List(item) => list(values, item, of)?,
+        DataType::List(item) => {
+            let items = |value: &Option<&'j Json<'t>>| match value {
+                Some(Json::Array(items)) => Some(&items[..]),
+                _ => None,
+            };
+            list(&values.iter().map(items).collect::<Vec<_>>(), item)?
+        }
         DataType::Struct(fields) => {
             let members = |value: Option<&Json<'_>>| matches!(value, Some(Json::Object(_)));
             let nulls = NullBuffer::from_iter(values.iter().map(|value| members(*value)));
@@ -162,20 +142,39 @@ fn array(values: &[Option<&Json<'_>>], of: &DataType) -> Result<ArrayRef> {
     })
 }
 
-fn list(values: &[Option<&Json<'_>>], item: &Arc<Field>, of: &DataType) -> Result<ArrayRef> {
-    let items_of = |value: &Option<&Json<'_>>| match value {
-        Some(Json::Array(items)) if items.iter().all(|item| fits(item, of)) => Some(items.len()),
+/// Arrays of the items of each row. An item that does not fit makes its whole array null.
+fn list(rows: &[Option<&[Json<'_>]>], item: &Arc<Field>) -> Result<ArrayRef> {
+    let items: Vec<_> = rows.iter().copied().flatten().flatten().map(Some).collect();
+    let values = array(&items, item.data_type())?;
+    let offsets = OffsetBuffer::from_lengths(rows.iter().map(|items| items.map_or(0, <[_]>::len)));
+    let fits = |place: usize| !values.is_null(place) || items[place] == Some(&Json::Null);
+    let mut start = 0;
+    let nulls = NullBuffer::from_iter(rows.iter().map(|items| {
+        let places = start..start + items.map_or(0, <[_]>::len);
+        start = places.end;
+        items.is_some() && places.into_iter().all(fits)
+    }));
+    Ok(Arc::new(ListArray::new(Arc::clone(item), offsets, values, Some(nulls))))
+}
+
+/// A date by its text, or as the number of its days since 1970 in a text, which Spark 1 wrote.
+fn day(value: &Json<'_>) -> Option<i32> {
+    match value {
+        Json::Text(text) => day_of(text).or_else(|| text.parse().ok().filter(|day| DAYS.contains(day))),
         _ => None,
-    };
-    let mut items = Vec::new();
-    for value in values.iter().filter(|value| items_of(value).is_some()) {
-        if let Some(Json::Array(all)) = value {
-            items.extend(all.iter().map(Some));
-        }
     }
-    let offsets = OffsetBuffer::from_lengths(values.iter().map(|value| items_of(value).unwrap_or(0)));
-    let nulls = NullBuffer::from_iter(values.iter().map(|value| items_of(value).is_some()));
-    Ok(Arc::new(ListArray::new(Arc::clone(item), offsets, array(&items, item.data_type())?, Some(nulls))))
+}
+
+/// A time by its text, or by its seconds since 1970.
+fn time_us(value: &Json<'_>) -> Option<i64> {
+    match value {
+        Json::Text(text) => time_us_of(text),
+        Json::Number(_) => {
+            let is_in_years = |us: &i64| i32::try_from(us.div_euclid(US_PER_DAY)).is_ok_and(|day| DAYS.contains(&day));
+            whole(value)?.checked_mul(US_PER_SECOND).filter(is_in_years)
+        }
+        _ => None,
+    }
 }
 
 fn whole(value: &Json<'_>) -> Option<i64> {
