@@ -8,6 +8,8 @@
 
 pub const US_PER_SECOND: i64 = 1_000_000;
 pub(crate) const US_PER_DAY: i64 = 86_400 * US_PER_SECOND;
+/// The days of the years 1 to 9999, which dates and times may have, counted from 1970-01-01.
+pub(crate) const DAYS: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
 
 /// An instant as calendar fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

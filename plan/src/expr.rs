@@ -31,6 +31,7 @@ mod operands;
 mod parse;
 mod patterns;
 mod quotes;
+mod quotients;
 mod signature;
 mod signs;
 mod slips;

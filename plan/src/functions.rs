@@ -2,6 +2,7 @@
 
 mod adjusted;
 mod arguments;
+mod arrays;
 mod bounded;
 mod by_pattern;
 mod date_bin;
@@ -11,8 +12,10 @@ mod datetime_pattern;
 mod datetime_text;
 mod days;
 pub(crate) mod decimals;
+mod hashes;
 mod initcap;
 mod java_regex;
+mod json;
 mod log;
 mod numbers;
 mod parts;
@@ -21,19 +24,24 @@ mod regexp_extract;
 mod regexp_like;
 mod regexp_replace;
 mod round;
+mod row_hashes;
 mod simple;
 mod strings;
 mod text_of;
 mod to_date;
 mod to_timestamp;
 mod to_unixtime;
+mod tries;
+mod zones;
 
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion_expr::ScalarUDF;
 
+pub(crate) use arrays::AT;
 pub(crate) use by_pattern::refused_pattern;
+pub(crate) use days::is_unit;
 pub(crate) use parts::unknown_part;
 
 /// The most bytes of one value that an expression computes. A column that is passed through unchanged is bounded only
@@ -44,9 +52,22 @@ pub const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// fewer rows; a single row is exempt.
 pub(crate) const CALL_BYTES_MAX: u64 = 16 * VALUE_BYTES_MAX as u64;
 
-/// Functions that tell about files or the build. They are left out: the same rows would not always give the same
-/// result.
-const WITHOUT_MEANING: [&str; 3] = ["version", "input_file_name", "file_row_index"];
+/// DataFusion's functions that are left out. Some tell about files or the build, so the same rows would not always give
+/// the same result; the others take or give types and metadata that no column has.
+const WITHOUT_MEANING: [&str; 12] = [
+    "version",
+    "input_file_name",
+    "file_row_index",
+    "arrow_field",
+    "arrow_metadata",
+    "cast_to_type",
+    "make_time",
+    "to_time",
+    "try_cast_to_type",
+    "union_extract",
+    "union_tag",
+    "with_metadata",
+];
 
 /// The function that gives what Spark's cast of a value of the type `found` to `target` gives, or its `try_cast`.
 /// `None` if Arrow's casts do what Spark's do.
@@ -74,6 +95,9 @@ pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::from(regexp_extract::RegexpExtract::new()),
         ScalarUDF::from(regexp_like::RegexpLike::new()),
         ScalarUDF::from(regexp_replace::RegexpReplace::new()),
+        ScalarUDF::from(arrays::MakeArray::new()),
+        ScalarUDF::from(row_hashes::RowHash::xxhash64()),
+        ScalarUDF::from(row_hashes::RowHash::murmur3()),
         ScalarUDF::from(round::Round::half_up()),
         ScalarUDF::from(round::Round::half_even()),
         ScalarUDF::from(to_date::ToDate::failing()),
@@ -81,5 +105,6 @@ pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::from(to_unixtime::ToUnixtime::new()),
     ];
     let own = own.into_iter().chain(to_timestamp::all()).chain(numbers::all()).chain(strings::all());
-    functions.chain(own.chain(parts::all()).chain(days::all()).map(Arc::new)).collect()
+    let own = own.chain(parts::all()).chain(days::all()).chain(zones::all()).chain(tries::all()).chain(hashes::all());
+    functions.chain(own.chain(json::all()).chain(arrays::all()).map(Arc::new)).collect()
 }

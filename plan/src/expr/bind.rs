@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, DFSchemaRef, DataFusionError};
 use datafusion_expr::execution_props::ExecutionProps;
@@ -31,6 +31,8 @@ pub(crate) struct Binder {
     schema: SchemaRef,
     df_schema: DFSchemaRef,
     simplifier: ExprSimplifier,
+    /// A batch of one row without columns, for constants: some functions fail only where there is a row.
+    one_row: RecordBatch,
     /// A batch without rows. Evaluating over it shows failures that need no row.
     no_rows: RecordBatch,
 }
@@ -44,7 +46,9 @@ impl Binder {
             .with_config_options(Arc::clone(&CONTEXT.options))
             .build();
         let no_rows = RecordBatch::new_empty(Arc::clone(schema));
-        Ok(Self { schema: Arc::clone(schema), df_schema, simplifier: ExprSimplifier::new(context), no_rows })
+        let row = RecordBatchOptions::new().with_row_count(Some(1));
+        let one_row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &row)?;
+        Ok(Self { schema: Arc::clone(schema), df_schema, simplifier: ExprSimplifier::new(context), one_row, no_rows })
     }
 
     /// Parses the text and resolves its names. Aggregates stay in the result; the caller decides what they mean.
@@ -164,7 +168,7 @@ impl Binder {
             } else {
                 refused = self
                     .physical(e, "", "")
-                    .and_then(|constant| constant.try_evaluate(&self.no_rows).map_err(ExprError))
+                    .and_then(|constant| constant.try_evaluate(&self.one_row).map_err(ExprError))
                     .map(|_| ());
             }
             Ok(if refused.is_err() { Stop } else { Jump })
@@ -334,6 +338,10 @@ fn not_storable(natural: &DataType) -> ExprError {
         DataType::Interval(_) | DataType::Duration(_) => {
             "this is an interval, which no column can hold: add it to a time, or subtract `to_unixtime(…)` of two \
              times for the seconds between them"
+                .to_owned()
+        }
+        DataType::Time32(_) | DataType::Time64(_) => {
+            "this is a time of day, which no column can hold: write `date_format(ts, 'HH:mm:ss')` for a text of it"
                 .to_owned()
         }
         other => {

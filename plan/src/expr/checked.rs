@@ -17,8 +17,9 @@ use datafusion_expr::{ColumnarValue, Operator};
 use datafusion_physical_expr::expressions::{BinaryExpr, NegativeExpr};
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
+use super::quotients::Quotient;
 use super::refuse_oversized;
-use crate::calendar::{US_PER_DAY, US_PER_SECOND};
+use crate::calendar::{DAYS, US_PER_DAY, US_PER_SECOND};
 use crate::functions::CALL_BYTES_MAX;
 
 /// Base of a decimal's bound: a decimal of p digits holds only values below 10^p.
@@ -41,7 +42,12 @@ pub(super) fn checked(physical: Arc<dyn PhysicalExpr>, schema: &Schema) -> Resul
                 return Ok(Transformed::no(e));
             }
             let same = BinaryExpr::new(Arc::clone(binary.left()), op, Arc::clone(binary.right()));
-            Arc::new(same.with_fail_on_overflow(matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply)))
+            if op == Operator::Divide && matches!(same.data_type(schema)?, DataType::Decimal128(..)) {
+                Arc::new(Quotient { of: Arc::new(same) })
+            } else {
+                let fails = matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply);
+                Arc::new(same.with_fail_on_overflow(fails))
+            }
         } else if let Some(negative) = e.downcast_ref::<NegativeExpr>() {
             Arc::new(Negation { of: Arc::clone(negative.arg()) })
         } else if e.downcast_ref::<ScalarFunctionExpr>().is_some() {
@@ -195,9 +201,6 @@ impl PhysicalExpr for InDigits {
         self.of.fmt_sql(f)
     }
 }
-
-/// The days of the years 1 to 9999, counted from 1970-01-01.
-const DAYS: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
 
 /// Checks that the dates or timestamps of the inner expression lie in the years 1 to 9999.
 #[derive(Debug, Eq)]

@@ -14,8 +14,9 @@ use datafusion_functions::unicode::planner::UnicodeFunctionPlanner;
 use datafusion_functions_aggregate::planner::AggregateFunctionPlanner;
 use datafusion_sql::sqlparser::ast::DataType as SqlType;
 
+use super::syntax::RANGES;
 use crate::aggregate;
-use crate::functions::scalar_functions;
+use crate::functions::{AT, scalar_functions};
 use crate::types::DataType;
 
 /// Spark's other names of functions.
@@ -79,9 +80,9 @@ impl Context {
         self.functions.contains_key(name) || self.aggregates.contains_key(name)
     }
 
-    /// The names of the functions that are no aggregates.
+    /// The names of the functions that are no aggregates, without those that documents can't call.
     pub fn function_names(&self) -> impl Iterator<Item = &str> {
-        self.functions.keys().map(String::as_str)
+        self.functions.keys().map(String::as_str).filter(|name| !name.contains(' '))
     }
 }
 
@@ -171,7 +172,7 @@ impl TypePlanner for DdlTypes {
     }
 }
 
-/// Plans `s['a']`; the core planner knows only `s.a`.
+/// Plans `s['a']` and `tags[0]`; the core planner knows only `s.a`.
 #[derive(Debug)]
 struct FieldPlanner;
 
@@ -186,9 +187,11 @@ impl ExprPlanner for FieldPlanner {
                 let args = vec![access.expr, Expr::Literal(name, None)];
                 Ok(PlannerResult::Planned(datafusion_functions::core::get_field().call(args)))
             }
-            GetFieldAccess::ListIndex { .. } | GetFieldAccess::ListRange { .. } => {
-                plan_err!("items of an array cannot be picked yet")
-            }
+            GetFieldAccess::ListIndex { key } => match CONTEXT.get_function_meta(AT) {
+                Some(at) => Ok(PlannerResult::Planned(at.call(vec![access.expr, *key]))),
+                None => plan_err!("items of an array cannot be picked"),
+            },
+            GetFieldAccess::ListRange { .. } => plan_err!("{RANGES}"),
         }
     }
 }

@@ -136,6 +136,15 @@ fn of_a_value(text: &str) -> Option<String> {
             "a division by zero: write `nullif(…, 0)` around the divisor if the result is to be null".to_owned(),
         );
     }
+    if let Some((_, call)) = text.split_once("igned integer overflow in ") {
+        return Some(format!("{} is beyond the range of a bigint", quoted(call.to_lowercase())));
+    }
+    if text.contains("field position must not be zero") {
+        return Some("`split_part` counts parts from 1, and from -1 at the end: there is no part 0".to_owned());
+    }
+    if let Some(name) = text.strip_prefix("Unsupported type '").and_then(|rest| rest.split('\'').next()) {
+        return Some(format!("{} is no type of Arrow: write one such as `Int64` or `Utf8`", quoted(name)));
+    }
     if let Some((_, operation)) = text.split_once("verflow happened on: ") {
         return Some(format!("{} is beyond the range of its type: cast to a wider type first", quoted(operation)));
     }

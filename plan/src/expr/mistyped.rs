@@ -270,7 +270,17 @@ fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
             let name = call.func.name();
             format!("{} takes the unit first: write {}", quoted(name), quoted(format_args!("{name}({unit}, {time})")))
         }
-        Expr::ScalarFunction(call) => return call_sentence(call, &all(&call.args.iter().collect::<Vec<_>>())),
+        Expr::ScalarFunction(call) => {
+            let types = call.args.iter().map(|arg| arg.get_type(schema)).collect::<Result<Vec<_>, _>>();
+            // What the signature does not say, a function of arrays says itself.
+            if let (true, Ok(types)) =
+                (forms(&call.func.signature().type_signature).iter().any(|f| f.contains("any")), types)
+                && let Err(DataFusionError::Plan(why)) = call.func.return_type(&types)
+            {
+                return Some(format!("{}: {}", quoted(call.func.name()), why));
+            }
+            return call_sentence(call, &all(&call.args.iter().collect::<Vec<_>>()));
+        }
         _ => return None,
     })
 }
@@ -318,12 +328,15 @@ fn binary_sentence(binary: &BinaryExpr, found: &str, schema: &DFSchema) -> Strin
 }
 
 /// Functions whose own error message is more helpful than their signature.
-const SAYING_IT_THEMSELVES: [&str; 3] = ["date_format", "get_field", "arrow_cast"];
+const SAYING_IT_THEMSELVES: [&str; 4] = ["date_format", "get_field", "arrow_cast", "from_json"];
 
 /// Why a call of `date_part` is refused whose first argument is no part of a time.
 fn refused_part(call: &ScalarFunction) -> Option<String> {
     match &call.args[..] {
         [Expr::Literal(part, _), _] if call.func.name() == "date_part" => unknown_part(part.try_as_str().flatten()?),
+        [_, _] if call.func.name() == "date_part" => {
+            Some("`date_part` takes a part that is written out, as in `date_part('hour', ts)`".to_owned())
+        }
         _ => None,
     }
 }

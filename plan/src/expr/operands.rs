@@ -24,7 +24,7 @@ pub(super) fn compared(operands: &[&Expr], schema: &DFSchema) -> String {
         return format!(": name a field of the struct, as in {}", quoted(format_args!("….{field}")));
     }
     if first(&|t| matches!(t, ArrowType::List(_))).is_some() {
-        return ": an array has no single value, and its items can't be picked yet".to_owned();
+        return ": an array has no single value: write `array_contains(…, …)`, or an item, as in `tags[0]`".to_owned();
     }
     if first(&is_interval).is_some() {
         return ": write an interval, as in `interval '5 minutes'`".to_owned();
@@ -35,6 +35,12 @@ pub(super) fn compared(operands: &[&Expr], schema: &DFSchema) -> String {
     }
     if let (Some(_), Some((number, _))) = (first(&|t| matches!(t, ArrowType::Date32)), number) {
         return format!(": write a date, as in {}", quoted(date_of(number)));
+    }
+    if let (Some(_), Some((Expr::Literal(ScalarValue::Utf8(Some(text)), _), _))) =
+        (first(&|t| matches!(t, ArrowType::Boolean)), first(&ArrowType::is_string))
+        && ["true", "false"].contains(&&*text.to_lowercase())
+    {
+        return format!(": a boolean stands without quotes, so write {}", quoted(text.to_lowercase()));
     }
     if let Some((condition, _)) = first(&|t| matches!(t, ArrowType::Boolean)) {
         return match written(condition) {

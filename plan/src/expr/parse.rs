@@ -290,6 +290,9 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
             quoted(format_args!("date_format(from_unixtime({seconds}), {pattern})"))
         ));
     }
+    if let Some(why) = syntax::refused_unit(&name, &arguments(function)) {
+        return ControlFlow::Break(why);
+    }
     if let Some(why) = syntax::refused_order(&name, &arguments(function)) {
         return ControlFlow::Break(why);
     }
@@ -400,6 +403,10 @@ impl VisitorMut for Rewriter {
                         _ => Expr::CompoundIdentifier(names),
                     };
                 }
+            }
+            // A timestamp of Weir is in UTC.
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                *expr = call("from_utc_timestamp", [Some(timestamp.clone()), Some(time_zone.clone()), None]);
             }
             Expr::RLike { negated, expr: text, pattern, .. } => {
                 let call = call("regexp_like", [Some(text.clone()), Some(pattern.clone()), None]);

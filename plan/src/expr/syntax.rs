@@ -10,11 +10,13 @@ use datafusion_sql::sqlparser::ast::{
 use super::habits::operand;
 use super::methods;
 use super::nulls::compared_with_null;
+use crate::functions::is_unit;
 use crate::quote::quoted;
 
 /// The most digits of a decimal.
 const DIGITS_MAX: usize = 38;
-const ITEMS: &str = "items of an array cannot be picked yet";
+/// What to write in place of `tags[1:2]`.
+pub(super) const RANGES: &str = "a range of an array's items is written `slice(tags, 1, 2)`";
 const PARTS_OF_JSON: &str =
     "declare what is inside as a column of the source, such as `s` of the type `struct<a: int>`, and write `s.a`";
 
@@ -34,6 +36,21 @@ pub(super) fn refused_order(name: &str, args: &[String]) -> Option<String> {
         "`{name}` of two arguments takes them in one order in Spark and in the other elsewhere: write {}",
         quoted(right)
     ))
+}
+
+/// Refuses units of time that there are not in `timestampadd(HOUR, 3, ts)` and the like.
+pub(super) fn refused_unit(name: &str, args: &[String]) -> Option<String> {
+    let takes_a_unit = ["timestampadd", "dateadd", "date_add", "timestampdiff", "datediff", "date_diff"];
+    let [unit, _, _] = args else { return None };
+    let unit = unit.trim_matches('\'');
+    let is_named = unit.chars().all(|c| c.is_alphanumeric() || c == '_');
+    (takes_a_unit.contains(&&*name.to_lowercase()) && is_named && !is_unit(unit)).then(|| {
+        format!(
+            "{} is no unit of time: write microsecond, millisecond, second, minute, hour, day, week, month, quarter or \
+             year",
+            quoted(unit)
+        )
+    })
 }
 
 /// Why this node is refused, whatever its operands are. Functions have their own rules.
@@ -68,6 +85,11 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
             let value = interval.value.to_string();
             let with_unit = quoted(format_args!("interval '{} seconds'", value.trim_matches('\'')));
             format!("{} has no unit: write {with_unit}, or another unit", quoted(expr))
+        }
+        Expr::Like { escape_char: Some(escape), .. } | Expr::ILike { escape_char: Some(escape), .. }
+            if escape.clone().into_string().is_none_or(|text| text.chars().count() != 1) =>
+        {
+            "`escape` takes one sign in single quotes, as in `city like 'x#%' escape '#'`".to_owned()
         }
         Expr::Like { pattern, escape_char: Some(_), .. } | Expr::ILike { pattern, escape_char: Some(_), .. }
             if !matches!(**pattern, Expr::Value(_)) =>
@@ -104,6 +126,7 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
         | Expr::Like { .. }
         | Expr::ILike { .. }
         | Expr::RLike { .. }
+        | Expr::AtTimeZone { .. }
         | Expr::Cast { .. }
         | Expr::Extract { .. }
         | Expr::Ceil { .. }
@@ -123,12 +146,11 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
         | Expr::Exists { .. }
         | Expr::Subquery(_)
         | Expr::InSubquery { .. } => return None,
-        Expr::Array(_) | Expr::Map(_) | Expr::Dictionary(_) => format!("{}: arrays and maps cannot be written out \
-            yet", quoted(expr)),
+        Expr::Array(_) => format!("{} is an array: write it by `array`, as in `array(1, 2)`", quoted(expr)),
+        Expr::Map(_) | Expr::Dictionary(_) => format!("{}: maps cannot be written out yet", quoted(expr)),
         Expr::Wildcard(_) | Expr::QualifiedWildcard(_, _) => "`*` stands for no value: name a column".to_owned(),
         Expr::Collate { .. } => "`COLLATE` is not supported: strings are compared by their characters' \
                                  codes".to_owned(),
-        Expr::AtTimeZone { .. } => "`AT TIME ZONE` is not supported yet: times are in UTC".to_owned(),
         Expr::Convert { expr: value, data_type: Some(data_type), .. } => {
             let data_type = data_type.to_string().to_lowercase();
             format!("there is no `convert`: write {}", quoted(format_args!("cast({value} as {data_type})")))
@@ -185,6 +207,12 @@ fn refused_value(value: &Value) -> Option<String> {
     match value {
         Value::Placeholder(name) => Some(format!("`{name}` is a parameter, and there are none: write the value")),
         Value::Number(digits, _) => refused_number(digits),
+        Value::HexStringLiteral(digits) if digits.len() % 2 > 0 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            Some(format!(
+                "{} are no bytes: write two digits from 0 to 9 and A to F for each, as in `X'C3A9'`",
+                quoted(format_args!("X'{digits}'"))
+            ))
+        }
         Value::SingleQuotedString(_)
         | Value::DoubleQuotedString(_)
         | Value::DollarQuotedString(_)
@@ -219,9 +247,14 @@ fn refused_sign(op: UnaryOperator, operand: &Expr) -> Option<String> {
         UnaryOperator::BangNot => {
             Some(format!("`!` is not supported: write {}", quoted(format_args!("not {operand}"))))
         }
-        UnaryOperator::BitwiseNot => {
+        UnaryOperator::BitwiseNot if matches!(operand, Expr::Value(_)) => {
             Some("the operator `~` before a value is not supported: `regexp_like(…, …)` tests a text".to_owned())
         }
+        UnaryOperator::BitwiseNot => Some(format!(
+            "the operator `~` before a value is not supported: write {} for a whole number, and `regexp_like(…, …)` \
+             for a text",
+            quoted(format_args!("-{} - 1", super::habits::operand(&operand.to_string())))
+        )),
         other => Some(format!("the operator {} is not supported", quoted(other))),
     }
 }
@@ -283,6 +316,6 @@ fn refused_access(access: &AccessExpr) -> Option<String> {
         AccessExpr::Dot(Expr::Identifier(_)) | AccessExpr::Subscript(Subscript::Index { .. }) => None,
         AccessExpr::Dot(Expr::Function(field)) if matches!(field.args, FunctionArguments::None) => None,
         AccessExpr::Dot(other) => Some(format!("{} is no field's name", quoted(other))),
-        AccessExpr::Subscript(Subscript::Slice { .. }) => Some(ITEMS.to_owned()),
+        AccessExpr::Subscript(Subscript::Slice { .. }) => Some(RANGES.to_owned()),
     }
 }

@@ -3,6 +3,7 @@
 mod advice;
 mod extremes;
 mod far_times;
+mod functions_page;
 mod habits;
 mod hostile;
 mod nulls;

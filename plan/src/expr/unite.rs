@@ -17,7 +17,7 @@ use super::operands::is_interval;
 use crate::types::timestamp_type;
 
 /// Functions that cast their arguments to one common type.
-pub(super) const UNITING: [&str; 6] = ["coalesce", "nvl", "nvl2", "nullif", "greatest", "least"];
+pub(super) const UNITING: [&str; 7] = ["array", "coalesce", "nvl", "nvl2", "nullif", "greatest", "least"];
 
 /// The expression with all that meets of one type.
 pub(super) fn united(expr: Expr, schema: &DFSchema) -> Result<Expr> {

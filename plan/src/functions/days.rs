@@ -237,6 +237,11 @@ enum Unit {
     Months(i64),
 }
 
+/// Whether a unit of time has this name.
+pub(crate) fn is_unit(name: &str) -> bool {
+    unit(name).is_ok()
+}
+
 fn unit(name: &str) -> Result<Unit> {
     Ok(match name.to_lowercase().as_str() {
         "microsecond" => Unit::Us(1),

@@ -1,9 +1,28 @@
 //! Doubles as the decimals of their shortest text, as in Java: that is how Spark rounds doubles and makes decimals and
 //! texts of them.
 
+use arrow::datatypes::i256;
+
 /// 10 to this power; `None` beyond 128 bits.
 pub(crate) fn pow10(power: u32) -> Option<i128> {
     10_i128.checked_pow(power)
+}
+
+/// `a * 10^shift / b`, rounded half away from zero; `None` if `b` is 0 or the result is beyond 128 bits.
+pub(crate) fn quotient(a: i128, b: i128, shift: i8) -> Option<i128> {
+    let power = u32::try_from(shift).ok()?;
+    let (whole, is_up) = match pow10(power).and_then(|power| a.checked_mul(power)) {
+        Some(dividend) => {
+            let rest = dividend.checked_rem(b)?.unsigned_abs();
+            (dividend.checked_div(b)?, rest >= b.unsigned_abs() - rest)
+        }
+        None => {
+            let dividend = i256::from_i128(a).checked_mul(i256::from_i128(10).checked_pow(power)?)?;
+            let (divisor, rest) = (i256::from_i128(b), dividend.checked_rem(i256::from_i128(b))?.wrapping_abs());
+            (dividend.checked_div(divisor)?.to_i128()?, rest >= divisor.wrapping_abs().wrapping_sub(rest))
+        }
+    };
+    if is_up { whole.checked_add(a.signum() * b.signum()) } else { Some(whole) }
 }
 
 /// A whole number with its last `dropped` digits rounded to zeros.
@@ -119,4 +138,35 @@ pub(crate) fn text<F: Shortest + Into<f64>>(value: F) -> String {
     let fraction = if fraction.is_empty() { "0".to_owned() } else { fraction };
     let power = if (-3..7).contains(&exponent) { String::new() } else { format!("E{exponent}") };
     format!("{sign}{whole}.{fraction}{power}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The quotients are Python's, of whole numbers without a bound.
+    #[test]
+    fn quotients_are_rounded_half_away_from_zero_and_may_pass_through_more_than_128_bits() {
+        for (a, b, shift, expected) in [
+            (5, 2, 0, Some(3)),
+            (-5, 2, 0, Some(-3)),
+            (5, -2, 0, Some(-3)),
+            (4, 3, 0, Some(1)),
+            (-1, 3, 1, Some(-3)),
+            (12345678901234567890123456789012345678, 1000000000000000000000000000000, 6, Some(12345678901235)),
+            (-12345678901234567890123456789012345678, 1000000000000000000000000000000, 6, Some(-12345678901235)),
+            (12345678901234567890123456789012345678, -1000000000000000000000000000001, 7, Some(-123456789012346)),
+            (
+                10000000000000000000000000000000000000,
+                19999999999999999999999999999999999999,
+                38,
+                Some(50000000000000000000000000000000000003),
+            ),
+            (1, 0, 0, None),
+            (i128::MAX, 1, 1, None),
+            (i128::MIN, -1, 0, None),
+        ] {
+            assert_eq!(quotient(a, b, shift), expected, "{a} / {b} by 10^{shift}");
+        }
+    }
 }

@@ -146,7 +146,7 @@ fn float<F: std::str::FromStr>(text: &str) -> Option<F> {
 }
 
 /// The digits of a decimal of this scale, rounded half up: `1.5`, `-.5`, `1e2`.
-fn decimal(text: &str, scale: i8) -> Option<i128> {
+pub(super) fn decimal(text: &str, scale: i8) -> Option<i128> {
     let text = trimmed(text);
     let (mantissa, power) = match text.split_once(['e', 'E']) {
         Some((mantissa, power)) => (mantissa, power.parse::<i32>().ok()?),

@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, StringBuilder};
 use arrow::datatypes::DataType;
 use datafusion_common::{Result, exec_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature};
-use regex::{Captures, Match, Regex};
+use regex::{CaptureLocations, Match, Regex};
 
 use super::arguments::{Texts, result, rows_to_compute};
 use super::regexp_like::compiled;
@@ -125,11 +125,11 @@ impl<'t> Rule<'t> {
             }
             return push(value, text.get(end..).unwrap_or_default());
         }
-        while let Some(found) = from.and_then(|from| self.pattern.captures_at(text, from)) {
-            let whole = found.get_match();
+        let mut groups = self.pattern.capture_locations();
+        while let Some(whole) = from.and_then(|from| self.pattern.captures_read_at(&mut groups, text, from)) {
             push(value, text.get(end..whole.start()).unwrap_or_default())?;
             for piece in &self.replacement {
-                push(value, piece.of(&found))?;
+                push(value, piece.of(text, &groups))?;
             }
             end = whole.end();
             from = after(text, &whole);
@@ -148,10 +148,10 @@ fn after(text: &str, found: &Match<'_>) -> Option<usize> {
 }
 
 impl Piece {
-    fn of<'v>(&'v self, found: &'v Captures<'_>) -> &'v str {
+    fn of<'v>(&'v self, text: &'v str, groups: &CaptureLocations) -> &'v str {
         match self {
             Self::Text(text) => text,
-            Self::Group(group) => found.get(*group).map_or("", |group| group.as_str()),
+            Self::Group(group) => groups.get(*group).and_then(|(start, end)| text.get(start..end)).unwrap_or_default(),
         }
     }
 }

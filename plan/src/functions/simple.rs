@@ -3,7 +3,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, new_null_array};
 use arrow::datatypes::{ArrowPrimitiveType, DataType};
 use datafusion_common::types::{
     NativeType, logical_binary, logical_boolean, logical_date, logical_float64, logical_int32, logical_int64,
@@ -142,12 +142,28 @@ impl ScalarUDFImpl for Simple {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if is_constant { 1 } else { args.number_rows };
+        if rows == 0 {
+            self.try_constants(&args)?;
+        }
         let arrays: Vec<_> = args.args.iter().map(|arg| arg.to_array(rows)).collect::<Result<_>>()?;
         let values = (self.computes)(&arrays)?;
         Ok(match is_constant && values.len() == 1 {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?),
             false => ColumnarValue::Array(values),
         })
+    }
+}
+
+impl Simple {
+    /// Computes a row of the constants, with null in place of the other arguments, so that a wrong constant fails
+    /// without a row too.
+    fn try_constants(&self, args: &ScalarFunctionArgs) -> Result<()> {
+        let row = |arg: &ColumnarValue| match arg {
+            ColumnarValue::Scalar(constant) => constant.to_array(),
+            ColumnarValue::Array(values) => Ok(new_null_array(values.data_type(), 1)),
+        };
+        let row = args.args.iter().map(row).collect::<Result<Vec<_>>>()?;
+        (self.computes)(&row).map(|_| ())
     }
 }
 

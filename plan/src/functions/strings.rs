@@ -258,12 +258,8 @@ pub(super) fn for_each_row<T>(
     let (values, patterns) = (texts(args, 0)?, texts(args, 1)?);
     let mut last: Option<(String, Regex)> = None;
     let mut results = Vec::with_capacity(values.len());
-    // A wrong pattern fails without a row too.
-    if values.is_empty() && patterns.len() == 1 && !patterns.is_null(0) {
-        compiled(patterns.value(0), "")?;
-    }
     for row in 0..values.len() {
-        if values.is_null(row) || patterns.is_null(row) {
+        if patterns.is_null(row) {
             results.push(None);
             continue;
         }
@@ -272,7 +268,7 @@ pub(super) fn for_each_row<T>(
             Some(same) if same.0 == pattern => last.insert(same),
             _ => last.insert((pattern.to_owned(), compiled(pattern, "")?)),
         };
-        results.push(of_row(row, regex, values.value(row))?);
+        results.push(if values.is_null(row) { None } else { of_row(row, regex, values.value(row))? });
     }
     Ok(results)
 }
@@ -289,7 +285,7 @@ fn by_regex(args: &[ArrayRef], of: fn(&Regex, &str) -> Option<String>) -> Result
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for three in bytes.chunks(3) {
         let at = |i: usize| u32::from(three.get(i).copied().unwrap_or(0));
@@ -303,7 +299,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// The bytes of a text in base64, also without `=` at the end and with line ends between.
-fn unbase64(text: &str) -> Option<Vec<u8>> {
+pub(super) fn unbase64(text: &str) -> Option<Vec<u8>> {
     let signs: Vec<u8> = text.bytes().filter(|sign| !sign.is_ascii_whitespace()).collect();
     let padding = signs.iter().rev().take_while(|sign| **sign == b'=').count();
     let signs = &signs[..signs.len() - padding];

@@ -2,7 +2,7 @@
 
 Usage: cases.py FILE   Runs Spark over the table and writes FILE (rows.json): for each expression, Spark's type, and for
 each row the value, or the class of the error. `make spark-parity` compares FILE with the committed rows.json, which
-plan/tests/spark_parity.rs compares with what Weir gives.
+main.rs compares with what Weir gives.
 
 Values are written as JSON: whole numbers and booleans as they are; doubles, decimals, dates and timestamps as Spark's
 texts of them; bytes in hex.
@@ -13,6 +13,7 @@ import logging
 import math
 import os
 import sys
+import tempfile
 
 os.environ["TZ"] = "UTC"
 
@@ -30,6 +31,8 @@ SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.sql.shuffle.partitions": "1",
     "spark.log.level": "OFF",
+    # Spark makes this folder, and nothing is written to it.
+    "spark.sql.warehouse.dir": tempfile.gettempdir(),
 }
 
 
@@ -137,7 +140,12 @@ def main(path):
         tables.append({"name": name, "columns": columns, "rows": table["rows"], "results": results})
         print(f"{name}: {len(results)} expressions", file=sys.stderr)
     with open(path, "w", encoding="utf-8") as out:
-        out.write(text({"spark": session.version, "tables": tables}))
+        out.write(text({"spark": session.version, "functions": functions(session), "tables": tables}))
+
+
+def functions(session):
+    """The names of Spark's functions, without its operators."""
+    return [row[0] for row in session.sql("show functions").collect() if row[0].replace("_", "").isalnum()]
 
 
 def text(document):
@@ -153,7 +161,8 @@ def text(document):
         f' "results": {lines(one["results"])}}}'
         for one in document["tables"]
     ]
-    return f'{{"spark": {line(document["spark"])}, "tables": [\n' + ",\n".join(tables) + "\n]}\n"
+    head = f'"spark": {line(document["spark"])},\n "functions": {line(document["functions"])},\n'
+    return f'{{{head} "tables": [\n' + ",\n".join(tables) + "\n]}\n"
 
 
 if __name__ == "__main__":

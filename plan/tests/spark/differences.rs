@@ -30,6 +30,8 @@ pub const DIFFERENCES: &[Difference] = &[
             ("numbers", "pmod(i, 7)", How::Type("bigint")),
             ("texts", "case s when 'a' then 1 when 'abc' then 2 end", How::Type("bigint")),
             ("booleans", "case when a then 1 when b then 2 else 3 end", How::Type("bigint")),
+            ("nested", "array(k, 1)", How::Type("array<bigint>")),
+            ("nested", "array(1, null)", How::Type("array<bigint>")),
         ],
     },
     Difference {
@@ -39,6 +41,13 @@ pub const DIFFERENCES: &[Difference] = &[
             "i / nullif(i, 0)",
             How::TypeAndRows("bigint", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22]),
         )],
+    },
+    Difference {
+        row: "`a / b`, `try_divide(a, b)` of decimals",
+        cases: &[
+            ("numbers", "d / nullif(d, 0.00)", How::Type("decimal(16,6)")),
+            ("numbers", "try_divide(d, d)", How::Type("decimal(16,6)")),
+        ],
     },
     Difference { row: "`x / 0`, `x % 0` of doubles", cases: &[("numbers", "x / x", How::Rows(&[0, 10]))] },
     Difference {
@@ -79,6 +88,9 @@ pub const DIFFERENCES: &[Difference] = &[
             ("numbers", "cast(f as string)", How::Rows(&[12, 13])),
             ("numbers", "x || ''", How::Rows(&[13])),
             ("numbers", "concat(x, 'a')", How::Rows(&[13])),
+            ("numbers", "array_join(array(x, x), ',')", How::Rows(&[13])),
+            ("numbers", "to_json(array(x, 1.5e0))", How::Rows(&[13])),
+            ("numbers", "to_json(named_struct('x', x, 'f', f, 'd', d, 'n', n))", How::Rows(&[12, 13])),
         ],
     },
     Difference {
@@ -253,15 +265,25 @@ pub const DIFFERENCES: &[Difference] = &[
             ("bytes", "position(o in b)", How::Refused),
         ],
     },
+    Difference { row: "`rows.a` of an array of structs", cases: &[("nested", "rows.a", How::Refused)] },
     Difference {
-        row: "`tags[0]`, `rows.a`",
+        row: "`array()`, `size(null)`, and other bare nulls in place of an array or a time",
         cases: &[
-            ("nested", "tags[0]", How::Refused),
-            ("nested", "tags[k]", How::Refused),
-            ("nested", "words[1]", How::Refused),
-            ("nested", "rows[0].a", How::Refused),
-            ("nested", "rows.a", How::Refused),
+            ("nested", "array()", How::Refused),
+            ("nested", "array(null, null)", How::Refused),
+            ("nested", "size(null)", How::Refused),
+            ("nested", "element_at(tags, null)", How::Taken),
+            ("times", "from_utc_timestamp(null, 'Europe/Paris')", How::Refused),
         ],
+    },
+    Difference { row: "`array_join` of bytes", cases: &[("bytes", "array_join(array(b, o), ',')", How::Refused)] },
+    Difference {
+        row: "`convert_timezone(from, to, ts)`",
+        cases: &[(
+            "times",
+            "convert_timezone('Europe/Paris', 'America/New_York', cast(ts as timestamp_ntz))",
+            How::Refused,
+        )],
     },
     Difference {
         row: "`concat(tags, more)`, `concat_ws(',', tags)`, `reverse(tags)` of arrays",

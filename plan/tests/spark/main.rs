@@ -7,7 +7,7 @@
 mod differences;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ use values::{are_same, array_of, value_of};
 
 #[derive(Deserialize)]
 struct Spark {
+    /// The names of all functions.
+    functions: Vec<String>,
     tables: Vec<Table>,
 }
 
@@ -71,7 +73,12 @@ fn batches(table: &Table, schema: &SchemaRef) -> Vec<RecordBatch> {
 /// Evaluates row by row, so that a row that fails does not hide the others.
 fn of_weir(sql: &str, schema: &SchemaRef, rows: &[RecordBatch]) -> OfWeir {
     let expr = compile(sql, schema, "x").map_err(|why| why.0)?;
-    let of = DataType::from_arrow(expr.field.data_type()).unwrap().to_string().replace(", ", ",").replace(": ", ":");
+    let of = DataType::from_arrow(expr.field.data_type())
+        .unwrap()
+        .to_string()
+        .replace(", ", ",")
+        .replace(": ", ":")
+        .replace('`', "");
     Ok((of, rows.iter().map(|row| expr.evaluate(row).map(|found| value_of(&found)).map_err(|why| why.0)).collect()))
 }
 
@@ -157,6 +164,89 @@ fn values_are_sparks_but_for_the_differences_that_are_listed() {
     }
     assert!(said.is_empty(), "{said}");
     assert_eq!(seen, listed.len(), "an expression of differences.rs is not in the table");
+}
+
+/// Names that are operators' or keywords' as well.
+const WORDS: [&str; 7] = ["and", "between", "case", "extract", "in", "not", "or"];
+
+#[test]
+fn a_function_of_spark_that_is_not_here_is_refused_with_what_to_write() {
+    let table = &spark().tables[0];
+    let schema = schema(table);
+    let mut said = String::new();
+    for name in spark().functions.iter().filter(|name| !WORDS.contains(&name.as_str())) {
+        let refused = compile(&format!("{name}(1)"), &schema, "x").map_or_else(|why| why.0, |_| String::new());
+        let lacks = format!("there is no function `{name}`");
+        // What is there is called with other arguments, or is an aggregate; what is not has advice behind a colon.
+        let is_bare =
+            refused.strip_prefix(&lacks).is_some_and(|rest| !rest.starts_with(": ") || rest.contains("did you"));
+        if is_bare {
+            writeln!(said, "{refused}").unwrap();
+        }
+    }
+    assert!(said.is_empty(), "{said}");
+}
+
+/// The page of functions.
+fn page() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/functions.md");
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn spark_has_run_each_function_of_the_page_but_for_those_that_it_has_not() {
+    let page = page();
+    let tables = page.split("\n| Fails |").next().unwrap().split("\n| Function |").skip(1);
+    let rows = tables.flat_map(str::lines).filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let names: BTreeSet<_> =
+        rows.flat_map(|cell| cell.split('`').step_by(2)).filter_map(|s| s.split('(').next()).collect();
+    let not_sparks = page.split_once("not Spark's:").unwrap().1.split_once("\n\n").unwrap().0;
+    let not_sparks: BTreeSet<_> = not_sparks.split('`').skip(1).step_by(2).collect();
+    let spark = spark();
+    let is_run = |name: &str| {
+        let call = format!("{name}(");
+        spark.tables.iter().flat_map(|table| &table.results).any(|run| run.refused.is_none() && run.sql.contains(&call))
+    };
+    let is_sparks = |name: &str| spark.functions.iter().any(|known| known == name);
+    for name in names {
+        assert_eq!(not_sparks.contains(name), !is_run(name), "{name} is to be run, or to be named as not Spark's");
+        assert!(!(not_sparks.contains(name) && is_sparks(name)), "{name} is Spark's");
+    }
+}
+
+/// The names in the first cells of the table of what fails.
+fn failing() -> Vec<String> {
+    let text = page();
+    let table = text.split("\n| Fails |").nth(1).unwrap();
+    let cells = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
+}
+
+/// The name of the function that is called by an expression which calls one alone.
+fn called(sql: &str) -> Option<&str> {
+    let (name, args) = sql.strip_suffix(')')?.split_once('(')?;
+    let is_name = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    (is_name && !args.contains(['(', ')'])).then_some(name)
+}
+
+#[test]
+fn a_function_that_fails_on_a_value_is_named_with_what_fails() {
+    let failing = failing();
+    let mut said = String::new();
+    for table in &spark().tables {
+        let schema = schema(table);
+        let rows = batches(table, &schema);
+        for of_spark in &table.results {
+            let Some(name) = called(&of_spark.sql).filter(|name| !failing.iter().any(|known| known == name)) else {
+                continue;
+            };
+            let Ok((_, values)) = of_weir(&of_spark.sql, &schema, &rows) else { continue };
+            if let Some(why) = values.into_iter().find_map(Result::err) {
+                writeln!(said, "{name}: {}: {why}", of_spark.sql).unwrap();
+            }
+        }
+    }
+    assert!(said.is_empty(), "{said}");
 }
 
 /// The first cells of the table's rows.

@@ -130,7 +130,8 @@ pub fn are_same(one: &Value, other: &Value, of: &str) -> bool {
     let (Some(a), Some(b)) = (one.as_str(), other.as_str()) else {
         return match (one, other) {
             (Value::Array(a), Value::Array(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| are_same(a, b, of))
+                let item = of.strip_prefix("array<").and_then(|of| of.strip_suffix('>')).unwrap_or(of);
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| are_same(a, b, item))
             }
             (Value::Object(a), Value::Object(b)) => {
                 a.len() == b.len() && a.iter().zip(b).all(|((x, a), (y, b))| x == y && are_same(a, b, of))

@@ -164,7 +164,10 @@ fn comparisons_of_unlike_types_are_told_what_to_compare_with() {
     assert!(interval.ends_with(": write an interval, as in `interval '5 minutes'`"), "{interval}");
     compile("ts - ts > interval '5 minutes'", &schema(), "out").unwrap();
     assert!(refused("s = 1").ends_with("name a field of the struct, as in `….a`"));
-    assert!(refused("tags = 1").ends_with("an array has no single value, and its items can't be picked yet"));
+    assert!(
+        refused("tags = 1")
+            .ends_with("an array has no single value: write `array_contains(…, …)`, or an item, as in `tags[0]`")
+    );
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn in_backticks(said: &str) -> Vec<&str> {
 #[test]
 fn every_habit_is_refused_with_what_to_write_and_that_is_right() {
     for habit in HABITS {
-        let call = format!("{}({})", habit.name, habit.args.join(", "));
+        let call = format!("{}({})", habit.name.replace('*', "any"), habit.args.join(", "));
         let said = refused(&call);
         let templates: Vec<&str> = match habit.advice {
             Advice::Lacking(what) => {
@@ -99,20 +99,43 @@ const ADVISED: &[(&str, &str)] = &[
     ("div(-seats, 2)", "-1"),
     ("negative(seats)", "-3"),
     ("truncate(1.57, 1)", "1.5"),
-    ("try_add(1, 2)", "3"),
-    ("try_add(9223372036854775807, 1)", "null"),
-    ("try_subtract(2, 1)", "1"),
-    ("try_subtract(-9223372036854775808, 1)", "null"),
-    ("try_multiply(2, 3)", "6"),
-    ("try_multiply(9223372036854775807, 2)", "null"),
-    ("try_divide(3, 2)", "1.5"),
-    ("try_divide(seats, 2)", "1.5"),
-    ("try_divide(price, 0)", "null"),
     ("to_timestamp_ltz(1230219000123, 3)", "2008-12-25T15:30:00.123Z"),
     ("to_timestamp_ltz(1230219000, 0)", "2008-12-25T15:30:00Z"),
     ("unix_timestamp('2016-04-08', 'yyyy-MM-dd')", "1460073600"),
     ("unix_timestamp(ts)", "1704070861"),
+    ("array_length(tags)", "2"),
+    ("array_to_string(tags, ',')", "1,2"),
+    ("convert_tz(timestamp '2024-07-01 00:00:00', 'UTC', 'Europe/Paris')", "2024-07-01T02:00:00Z"),
+    ("current_timezone()", "UTC"),
+    ("json_exists('{\"a\": 1}', '$.a')", "true"),
+    ("json_extract('{\"a\": 1}', '$.a')", "1"),
+    ("json_extract_scalar('{\"a\": 1}', '$.a')", "1"),
+    ("json_query('{\"a\": [1]}', '$.a')", "[1]"),
+    ("json_value('{\"a\": 1}', '$.a')", "1"),
+    ("sha224('')", "d14a028c2a3a2bc9476102bb288234c415a2b01f828ea62ac5b3e42f"),
+    ("sha256('')", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+    ("sha384('')", "38b060a751ac96384cd9327eb1b1e36a21fdb71114be07434c0cc7bf63f6e1da274edebfe76f65fbd51ad2f14898b95b"),
+    (
+        "sha512('')",
+        "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2877eec2f\
+         63b931bd47417a81a538327af927da3e",
+    ),
     ("week(date '2008-02-20')", "8"),
+    ("smallint('7')", "7"),
+    ("tinyint('7')", "7"),
+    ("make_valid_utf8('é')", "é"),
+    ("mask('AbCD123-@$#')", "XxXXnnn-@$#"),
+    ("try_validate_utf8('é')", "é"),
+    ("validate_utf8('é')", "é"),
+    ("bit_get(11, 0)", "1"),
+    ("getbit(11, 2)", "0"),
+    ("csc(1)", "1.1883951057781212"),
+    ("sec(0)", "1.0"),
+    ("make_timestamp_ltz(2014, 12, 28, 6, 30, 45)", "2014-12-28T06:30:45Z"),
+    ("make_timestamp_ntz(2014, 12, 28, 6, 30, 45)", "2014-12-28T06:30:45Z"),
+    ("try_make_timestamp_ltz(2014, 13, 28, 6, 30, 45)", "null"),
+    ("try_make_timestamp_ntz(2014, 12, 28, 6, 30, 45)", "2014-12-28T06:30:45Z"),
+    ("to_timestamp_ntz('2016-12-31 00:12:00')", "2016-12-31T00:12:00Z"),
 ];
 
 #[test]
@@ -160,7 +183,6 @@ fn advice_has_no_values_that_the_author_did_not_write() {
             "window(ts, '10 minutes')",
             "windows are a part of a step: write `aggregate: {window: {tumbling: {size: …}}}`",
         ),
-        ("try_add(amount, 1)", "write `try_cast(cast(amount as decimal(38,0)) + 1 as bigint)` for whole numbers"),
         ("like(city, '$2')", "write `city like '$2'`"),
     ] {
         let name = sql.split('(').next().unwrap();
@@ -195,8 +217,8 @@ fn operators_of_other_engines_are_refused_with_what_to_write() {
              integer where both sides are integers",
         ),
         ("paid xor true", "the operator `XOR` is not supported: write `paid <> true`"),
-        ("tags[1].sku", "items of an array cannot be picked yet"),
-        ("tags[1:2]", "items of an array cannot be picked yet"),
+        ("tags[1].sku", "a bigint has no fields to pick from"),
+        ("tags[1:2]", "a range of an array's items is written `slice(tags, 1, 2)`"),
         (
             "split(city, ',')[0]",
             "there is no function `split`: write `split_part(city, ',', 1)` for the first part, by a separator that is no \

@@ -151,7 +151,7 @@ fn operators_on_what_they_do_not_take_are_told_with_what_is_meant() {
             "`TRIM(city).upper()` calls a method, and there are only functions: write `upper(TRIM(city))`",
         ),
         ("tags.sku", "an array has no fields to pick from"),
-        ("tags[0].sku", "items of an array cannot be picked yet"),
+        ("tags[0].sku", "a bigint has no fields to pick from"),
         ("s[\"a\"]", "`[\"a\"]` names a column; a field's name stands in single quotes: write `['a']`"),
         ("+city", "`+` before a value takes a number, and found none"),
         ("rides.city", "there is no column `rides`: columns stand without the name of their input, so write `city`"),
