@@ -565,37 +565,38 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.steps[].unnest.from",
-        "spec: {steps: [{name: letters, unnest: {from: cleaned, expr: \"split(city, '')\", as: letter}}, {name: revenue, \
+        "spec: {steps: [{name: letters, unnest: {from: cleaned, expr: array(city), as: letter}}, {name: revenue, \
          aggregate: {from: letters}}]}",
         Changes,
     ),
     (
         "spec.steps[].unnest.expr",
-        "spec: {steps: [{name: letters, unnest: {from: rides, expr: \"split(upper(city), '')\", as: letter}}, {name: \
+        "spec: {steps: [{name: letters, unnest: {from: rides, expr: array(upper(city)), as: letter}}, {name: \
          revenue, aggregate: {from: letters}}]}",
         Changes,
     ),
     (
         "spec.steps[].unnest.as",
-        "spec: {steps: [{name: letters, unnest: {from: rides, expr: \"split(city, '')\", as: char}}, {name: revenue, \
+        "spec: {steps: [{name: letters, unnest: {from: rides, expr: array(city), as: char}}, {name: revenue, \
          aggregate: {from: letters}}]}",
         Changes,
     ),
     (
         "spec.steps[].unnest.position",
-        "spec: {steps: [{name: letters, unnest: {from: rides, expr: \"split(city, '')\", as: letter, position: i}}, \
+        "spec: {steps: [{name: letters, unnest: {from: rides, expr: array(city), as: letter, position: i}}, \
          {name: revenue, aggregate: {from: letters}}]}",
         Changes,
     ),
     (
         "spec.steps[].unnest.empty=Keep",
-        "spec: {steps: [{name: letters, unnest: {from: rides, expr: \"split(city, '')\", as: letter, empty: Keep}}, \
+        "spec: {steps: [{name: letters, unnest: {from: rides, expr: array(city), as: letter, empty: Keep}}, \
          {name: revenue, aggregate: {from: letters}}]}",
         Changes,
     ),
     (
         "spec.steps[].deduplicate.from",
-        "spec: {steps: [{name: once, deduplicate: {from: cleaned, key: [city], within: 1h}}, {name: revenue, aggregate: \
+        "spec: {steps: [{name: once, deduplicate: {from: cleaned, key: [city], within: 1h}}, {name: revenue, \
+         aggregate: \
          {from: once}}]}",
         Changes,
     ),
@@ -619,7 +620,8 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.steps[].top.from",
-        "spec: {steps: [{name: best, top: {from: revenue, key: [window_start], orderBy: [{expr: revenue}], limit: 3}}], \
+        "spec: {steps: [{name: best, top: {from: revenue, key: [window_start], orderBy: [{expr: revenue}], limit: \
+         3}}], \
          sinks: [{name: gold, from: best}]}",
         Changes,
     ),
@@ -666,6 +668,114 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         Changes,
     ),
     (
+        "spec.steps[].unnest.empty=Drop",
+        "spec: {steps: [{name: letters, unnest: {from: rides, expr: array(city), as: letter, empty: Drop}}, {name: \
+         revenue, aggregate: {from: letters}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].deduplicate.order=Arrival",
+        "spec: {steps: [{name: once, deduplicate: {from: rides, key: [city], within: 1h, order: Arrival}}, {name: \
+         revenue, aggregate: {from: once}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.orderBy[].direction=Asc",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, direction: Asc}], \
+         limit: 3}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.orderBy[].nulls=First",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, nulls: First}], \
+         limit: 3}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.ties=Drop",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 3, ties: \
+         Drop}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.tumbling.offset",
+        "spec: {steps: [{name: best, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {tumbling: {size: 1h, offset: 1m}}}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.sliding.size",
+        "spec: {steps: [{name: best, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {sliding: {size: 2h, slide: 1h}}}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.sliding.slide",
+        "spec: {steps: [{name: best, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {sliding: {size: 2h, slide: 30m}}}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.sliding.offset",
+        "spec: {steps: [{name: best, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {sliding: {size: 2h, slide: 30m, offset: 1m}}}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.session.gap",
+        "spec: {steps: [{name: best, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {session: {gap: 30m}}}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.cumulate.size",
+        "spec: {steps: [{name: best, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {cumulate: {size: 1h, step: 1m}}}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.cumulate.step",
+        "spec: {steps: [{name: best, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {cumulate: {size: 1h, step: 2m}}}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.cumulate.offset",
+        "spec: {steps: [{name: best, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {cumulate: {size: 1h, step: 1m, offset: 30m}}}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.calendar.unit=Day",
+        "spec: {steps: [{name: best, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {calendar: {unit: Day}}}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.calendar.unit=Week",
+        "spec: {steps: [{name: best, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {calendar: {unit: Week}}}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.calendar.unit=Month",
+        "spec: {steps: [{name: best, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {calendar: {unit: Month}}}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.calendar.timeZone",
+        "spec: {steps: [{name: best, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {calendar: {unit: Day, timeZone: Europe/Paris}}}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.calendar.offset",
+        "spec: {steps: [{name: best, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {calendar: {unit: Day, offset: 6h}}}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
         "spec.steps[].top.window.ofInput",
         "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 3, window: \
          {ofInput: {}}}}], sinks: [{name: gold, from: best}]}",
@@ -679,7 +789,8 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.steps[].over.key[]",
-        "spec: {steps: [{name: moving, over: {from: rides, key: [price], range: {preceding: 5m}, addColumns: [{name: a, \
+        "spec: {steps: [{name: moving, over: {from: rides, key: [price], range: {preceding: 5m}, addColumns: [{name: \
+         a, \
          expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
         Changes,
     ),
