@@ -47,7 +47,7 @@ fn behind_an_unbuilt_step_it_is_said_what_can_be_known_without_columns() {
       columns: [{name: city, expr: upper(city)}, {name: price}]";
     said(
         &[
-            (unbuilt, "process: {from: rides, key: [city], rules: {onRow: [{emit: [{name: city}]}]}}"),
+            (unbuilt, "process: {from: rides, key: [city], rules: {onRow: [{emit: [{name: c}]}]}}"),
             ("[{name: city}]", "[{name: city, expr: uper(city)}]"),
             ("sum(price)", "sum(price"),
         ],

@@ -52,6 +52,17 @@ fn lower(step: &Top, from: &Upstream, limit: Option<usize>, at: &Path, out: &mut
     let window_at = at.field("window");
     let window = match &step.window {
         Some(found) => window(found, &step.from, from, &window_at, out),
+        None if !from.carries_window && from.schema.is_some() => {
+            let from = quoted(&step.from);
+            out.add(
+                &window_at,
+                format!(
+                    "the rows of {from} carry no window, so it is to be said which of them are ranked together: write \
+                     {{tumbling: {{size: 5m}}}}, or read an aggregate that has a window"
+                ),
+            );
+            None
+        }
         None => of_input(&step.from, from, &window_at, out),
     };
     let key = key(&step.key, from, &at.field("key"), out);
