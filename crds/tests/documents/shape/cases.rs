@@ -625,7 +625,7 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.steps[].top.key[]",
-        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 3}}], \
+        "spec: {steps: [{name: best, top: {from: revenue, key: [window_end], orderBy: [{expr: revenue}], limit: 3}}], \
          sinks: [{name: silver, from: best}]}",
         Changes,
     ),
@@ -637,25 +637,25 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.steps[].top.orderBy[].direction=Desc",
-        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, direction: Desc}], \
+        "spec: {steps: [{name: best, top: {from: revenue, key: [window_end], orderBy: [{expr: revenue, direction: Desc}], \
          limit: 3}}], sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
         "spec.steps[].top.orderBy[].nulls=Last",
-        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, nulls: Last}], \
+        "spec: {steps: [{name: best, top: {from: revenue, key: [window_end], orderBy: [{expr: revenue, nulls: Last}], \
          limit: 3}}], sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
         "spec.steps[].top.limit",
-        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 4}}], \
+        "spec: {steps: [{name: best, top: {from: revenue, key: [window_end], orderBy: [{expr: revenue}], limit: 4}}], \
          sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
         "spec.steps[].top.ties=Keep",
-        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 3, ties: \
+        "spec: {steps: [{name: best, top: {from: revenue, key: [window_end], orderBy: [{expr: revenue}], limit: 3, ties: \
          Keep}}], sinks: [{name: silver, from: best}]}",
         Changes,
     ),
@@ -679,19 +679,19 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.steps[].top.orderBy[].direction=Asc",
-        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, direction: Asc}], \
+        "spec: {steps: [{name: best, top: {from: revenue, key: [window_end], orderBy: [{expr: revenue, direction: Asc}], \
          limit: 3}}], sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
         "spec.steps[].top.orderBy[].nulls=First",
-        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, nulls: First}], \
+        "spec: {steps: [{name: best, top: {from: revenue, key: [window_end], orderBy: [{expr: revenue, nulls: First}], \
          limit: 3}}], sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
         "spec.steps[].top.ties=Drop",
-        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 3, ties: \
+        "spec: {steps: [{name: best, top: {from: revenue, key: [window_end], orderBy: [{expr: revenue}], limit: 3, ties: \
          Drop}}], sinks: [{name: silver, from: best}]}",
         Changes,
     ),
@@ -775,7 +775,7 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.steps[].top.window.ofInput",
-        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 3, window: \
+        "spec: {steps: [{name: best, top: {from: revenue, key: [window_end], orderBy: [{expr: revenue}], limit: 3, window: \
          {ofInput: {}}}}], sinks: [{name: silver, from: best}]}",
         Changes,
     ),
