@@ -631,7 +631,7 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.steps[].top.orderBy[].expr",
-        "spec: {steps: [{name: best, top: {from: revenue, key: [window_start], orderBy: [{expr: city}], limit: 3}}], \
+        "spec: {steps: [{name: best, top: {from: revenue, key: [window_start], orderBy: [{expr: window_end}], limit: 3}}], \
          sinks: [{name: silver, from: best}]}",
         Changes,
     ),
