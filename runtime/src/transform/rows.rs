@@ -124,7 +124,7 @@ pub(crate) fn coalesced(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result
         Ok(())
     };
     for batch in batches.into_iter().filter(|batch| batch.num_rows() > 0) {
-        let size = batch.columns().iter().map(bytes_of).sum::<usize>();
+        let size = batch.columns().iter().map(|column| bytes_of(column)).sum::<usize>();
         if rows + batch.num_rows() > BATCH_ROWS_MAX || bytes + size > BATCH_BYTES_MAX {
             put(&mut together)?;
             (rows, bytes) = (0, 0);
@@ -138,6 +138,6 @@ pub(crate) fn coalesced(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result
 }
 
 /// Bytes of a column's own rows. The column may be a slice of a longer one.
-fn bytes_of(column: &ArrayRef) -> usize {
+pub(crate) fn bytes_of(column: &dyn Array) -> usize {
     column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
 }

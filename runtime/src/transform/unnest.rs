@@ -8,6 +8,7 @@ use arrow::datatypes::SchemaRef;
 use weir_plan::plan::Unnest;
 use weir_plan::types::has_event_time;
 
+use super::rows::bytes_of;
 use super::{Applied, MadeFrom, RowStep, batch};
 
 /// The most bytes that the rows of one batch, or of one row, may come to. A batch that comes to more is halved.
@@ -93,9 +94,4 @@ impl RowStep for UnnestStep {
         columns.extend(times);
         Ok(Applied { rows: batch(&self.schema, columns, from.len())?, from: MadeFrom::Rows(from) })
     }
-}
-
-/// Bytes of an array's own rows. It may be a slice of a longer one.
-fn bytes_of(array: &dyn Array) -> usize {
-    array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())
 }
