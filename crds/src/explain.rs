@@ -180,9 +180,7 @@ spec:
             assert!(once.contains("# default"), "{once}");
             let again = explained(&once);
             let without_marks = |text: &str| {
-                text.lines()
-                    .map(|line| line.split("  # default").next().unwrap_or_default().to_owned())
-                    .collect::<Vec<_>>()
+                text.lines().map(|line| line.split("  # ").next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
             };
             assert!(!again.contains("# default"), "{}: {again}", path.display());
             assert_eq!(without_marks(&once), without_marks(&again), "{}", path.display());

@@ -6,6 +6,7 @@ use datafusion_sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 use super::ExprError;
 use super::dialect::Bounded;
 use super::parse::tokenizer_sentence;
+use super::stack::with_room;
 
 /// A place in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +47,10 @@ pub struct Word {
 /// # Errors
 /// One sentence, with the place.
 pub fn words(sql: &str) -> Result<Vec<Word>, ExprError> {
+    with_room(|| read(sql))?
+}
+
+fn read(sql: &str) -> Result<Vec<Word>, ExprError> {
     let dialect = Bounded::new();
     let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location();
     let tokens = tokens.map_err(|e| ExprError(tokenizer_sentence(&e.into())))?;
@@ -103,6 +108,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::expr::{check_syntax, without_place};
 
     #[test]
     fn words_are_as_written_and_have_their_places() {
@@ -125,6 +131,18 @@ mod tests {
                 "2:17 r r apart",
             ]
         );
+    }
+
+    #[test]
+    fn a_place_is_taken_out_of_a_sentence() {
+        let told = |sql: &str| {
+            let (sentence, place) = without_place(&check_syntax(sql).unwrap_err().to_string());
+            let at = place.map(|place| (place.line, place.column));
+            (sentence.split(':').nth(1).unwrap_or_default().trim().to_owned(), at)
+        };
+        assert_eq!(told("a + * 2"), ("expected an expression, found `*`".to_owned(), Some((1, 5))));
+        assert_eq!(told("a +\n * 2"), ("expected an expression, found `*`".to_owned(), Some((2, 2))));
+        assert_eq!(without_place("no place at character x"), ("no place at character x".to_owned(), None));
     }
 
     #[test]
