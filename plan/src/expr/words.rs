@@ -128,7 +128,7 @@ mod tests {
                 "1:17 'it''s' it's apart",
                 "2:2 FROM FROM apart",
                 "2:7 é é apart",
-                "2:17 r r apart",
+                "2:15 r r apart",
             ]
         );
     }
