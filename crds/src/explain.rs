@@ -1,28 +1,33 @@
-//! The document with all defaults ([`crate::defaults`]) filled in, as YAML that can be read again. The filled-in fields
-//! are marked.
+//! The document with all defaults ([`crate::defaults`]) filled in, and with the steps that its queries become in place
+//! of them, as YAML that can be read again. What is filled in is marked.
 
 pub(crate) mod write;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_yaml::{Mapping, Value};
 
-use crate::defaults;
-use crate::finding::Path;
+use crate::document::StreamPipeline;
+use crate::finding::{Findings, Path};
+use crate::{defaults, query};
+
+/// The mark of a default.
+const DEFAULT: &str = "default";
 
 /// Blocks whose fields are filled in even if the document leaves the whole block out. The presence of other blocks has
 /// a meaning: without `eventTime` there is no event time.
 const FILLED_IN: [&str; 5] = ["trigger", "limits", "startFrom", "badRecords", "maintenance"];
 
-/// The explained text of `document`, which must be valid.
-pub(crate) fn explained(document: &Value) -> String {
+/// The explained text of `document`, which must be valid; `read` is what it says.
+pub(crate) fn explained(document: &Value, read: &StreamPipeline) -> String {
     let mut document = document.clone();
+    let mut filled = BTreeMap::new();
+    without_queries(&mut document, read, &mut filled);
     let text = |at: &[&str]| at.iter().try_fold(&document, |value, key| value.get(key))?.as_str().map(str::to_owned);
     let group_id = defaults::group_id(
         text(&["metadata", "namespace"]).as_deref(),
         &text(&["metadata", "name"]).unwrap_or_default(),
     );
-    let mut filled = BTreeSet::new();
     for (path, default) in defaults::table() {
         let default = if path.ends_with(".groupId") { group_id.clone() } else { default };
         // A default that is not plain YAML is text.
@@ -33,14 +38,47 @@ pub(crate) fn explained(document: &Value) -> String {
     write::written(&document, &filled)
 }
 
-fn fill(at: &mut Value, keys: &[&str], path: &Path, default: &Value, filled: &mut BTreeSet<Path>) {
+/// Puts the steps that each query becomes in its place, and marks their names.
+fn without_queries(document: &mut Value, read: &StreamPipeline, marks: &mut BTreeMap<Path, String>) {
+    let at = Path::root().field("spec");
+    let Some(expanded) = query::expanded(&read.spec, &at, &mut Findings::default()) else { return };
+    let Some(spec) = document.get_mut("spec") else { return };
+    let own = spec.get("steps").and_then(Value::as_sequence).cloned().unwrap_or_default();
+    let mut next_own = own.into_iter();
+    let mut steps = Vec::with_capacity(expanded.spec.steps.len());
+    let mut last = None;
+    for (i, (step, query)) in expanded.spec.steps.iter().zip(&expanded.queries).enumerate() {
+        let Some(query) = query else {
+            steps.extend(next_own.next());
+            continue;
+        };
+        // The first step of a query stands where the query stood.
+        if last.replace(*query) != Some(*query) {
+            next_own.next();
+        }
+        let name = read.spec.steps.get(*query).map(|step| step.name.as_str()).unwrap_or_default();
+        marks.insert(at.field("steps").index(i).field("name"), format!("of the query {name}"));
+        steps.extend(serde_yaml::to_value(step).ok());
+    }
+    if let Some(list) = spec.get_mut("steps") {
+        *list = Value::Sequence(steps);
+    }
+    let sinks = spec.get_mut("sinks").and_then(Value::as_sequence_mut).into_iter().flatten();
+    for (sink, expanded) in sinks.zip(&expanded.spec.sinks) {
+        if let Some(from) = sink.get_mut("from") {
+            *from = Value::String(expanded.from.clone());
+        }
+    }
+}
+
+fn fill(at: &mut Value, keys: &[&str], path: &Path, default: &Value, filled: &mut BTreeMap<Path, String>) {
     let (Some((key, rest)), Value::Mapping(mapping)) = (keys.split_first(), at) else { return };
     let (name, is_list) = key.strip_suffix("[]").map_or((*key, false), |name| (name, true));
     let here = path.field(name);
     if rest.is_empty() {
         if is_missing(mapping, name) && has_meaning(mapping, name) {
             mapping.insert(name.into(), default.clone());
-            filled.insert(here);
+            filled.insert(here, DEFAULT.to_owned());
         }
         return;
     }
@@ -142,9 +180,7 @@ spec:
             assert!(once.contains("# default"), "{once}");
             let again = explained(&once);
             let without_marks = |text: &str| {
-                text.lines()
-                    .map(|line| line.split("  # default").next().unwrap_or_default().to_owned())
-                    .collect::<Vec<_>>()
+                text.lines().map(|line| line.split("  # ").next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
             };
             assert!(!again.contains("# default"), "{}: {again}", path.display());
             assert_eq!(without_marks(&once), without_marks(&again), "{}", path.display());

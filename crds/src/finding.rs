@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::query::Places;
+
 /// The most findings of a document; the rest is left out. An author with that many fixes some and validates again.
 pub(crate) const FINDINGS_MAX: usize = 100;
 
@@ -86,6 +88,21 @@ impl Path {
         self.0.strip_suffix(']').is_some_and(|path| path.ends_with(|c: char| c.is_ascii_digit()))
     }
 
+    /// The position of the element of `list` in which this place lies, and the path within the element.
+    pub(crate) fn within_element_of(&self, list: &Self) -> Option<(usize, Self)> {
+        let (position, rest) = self.0.strip_prefix(&list.0)?.strip_prefix('[')?.split_once(']')?;
+        Some((position.parse().ok()?, Self(rest.strip_prefix('.').unwrap_or(rest).to_owned())))
+    }
+
+    /// The place in this block that has the path `inner` within it.
+    pub(crate) fn with(&self, inner: &Self) -> Self {
+        match inner.0.as_str() {
+            "" => self.clone(),
+            rest if rest.starts_with('[') => Self(format!("{}{rest}", self.0)),
+            rest => Self(format!("{}.{rest}", self.0)),
+        }
+    }
+
     /// Whether this place is `outer` or lies in it.
     pub(crate) fn is_within(&self, outer: &Self) -> bool {
         match self.0.strip_prefix(&outer.0) {
@@ -117,6 +134,7 @@ pub(crate) struct Findings {
     found: Vec<Finding>,
     paths: Vec<Path>,
     broken: Vec<Broken>,
+    places: Places,
 }
 
 impl Findings {
@@ -125,13 +143,26 @@ impl Findings {
         Self { broken, ..Self::default() }
     }
 
+    /// From here on, paths are those of the document with each query replaced by the steps that it stands for. What is
+    /// reported has the places of the author's own document.
+    pub(crate) fn expanded(&mut self, places: Places) {
+        self.places = places;
+    }
+
+    /// The path of a place in the author's own document.
+    pub(crate) fn written(&self, path: &Path) -> Path {
+        self.places.written(path)
+    }
+
     pub(crate) fn add(&mut self, path: &Path, message: impl Into<String>) {
+        let (shown, message) = self.places.told(path, message.into());
         let follows = |b: &Broken| {
+            let path = &shown;
             path.is_within(&b.path)
                 || b.block.as_ref().is_some_and(|block| block.is_within(path))
                 || b.meant.as_ref().is_some_and(|m| path.is_within(m) || m.is_within(path))
         };
-        let finding = Finding::new(path, message);
+        let finding = Finding::new(&shown, message);
         if !self.broken.iter().any(follows) && !self.found.contains(&finding) {
             self.found.push(finding);
         }
@@ -140,12 +171,14 @@ impl Findings {
 
     /// Whether no error is known at `path` or below it.
     pub(crate) fn is_sound(&self, path: &Path) -> bool {
-        !self.paths.iter().any(|p| p.is_within(path)) && !self.broken.iter().any(|b| b.path.is_within(path))
+        let written = self.written(path);
+        !self.paths.iter().any(|p| p.is_within(path)) && !self.broken.iter().any(|b| b.path.is_within(&written))
     }
 
     /// Whether the field at `path` could not be decoded, so that nothing is known of what should be in it.
     pub(crate) fn is_broken(&self, path: &Path) -> bool {
-        self.broken.iter().any(|broken| broken.path == *path)
+        let written = self.written(path);
+        self.broken.iter().any(|broken| broken.path == written)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -215,6 +248,18 @@ mod tests {
             [topics.last(), topics.index(10).last(), Path::root().field("kind").last()],
             ["topics", "topics", "kind"]
         );
+    }
+
+    #[test]
+    fn a_place_in_an_element_is_told_from_the_list() {
+        let steps = Path::root().field("spec").field("steps");
+        let within = |path: &Path| path.within_element_of(&steps).map(|(i, rest)| (i, rest.to_string()));
+        let columns = steps.index(12).field("map").field("columns");
+        assert_eq!(within(&columns.index(3)), Some((12, "map.columns[3]".to_owned())));
+        assert_eq!(within(&steps.index(1)), Some((1, String::new())));
+        assert_eq!(within(&steps), None);
+        let (i, inner) = columns.within_element_of(&steps).unwrap_or_default();
+        assert_eq!(steps.index(i).with(&inner), columns);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod lower;
 mod notices;
 mod overlay;
 pub mod places;
+mod query;
 mod refused;
 pub mod resource;
 mod schedule;
@@ -68,8 +69,8 @@ pub fn load_whole(text: &str, override_text: Option<&str>) -> Result<Loaded, Vec
 /// Those of [`load`].
 pub fn explain(text: &str, override_text: Option<&str>) -> Result<String, Vec<Finding>> {
     Texts::read(text, override_text)?.judged(|read, texts| {
-        loaded(read, texts)?;
-        Ok(explain::explained(&read.document))
+        let loaded = loaded(read, texts)?;
+        Ok(explain::explained(&read.document, &loaded.document))
     })
 }
 

@@ -35,7 +35,6 @@ const UNBUILT: &[(&str, &str)] = &[
     ("spec.steps[].lookup", NO_STEP),
     ("spec.steps[].process", NO_STEP),
     ("spec.steps[].pattern", NO_STEP),
-    ("spec.steps[].sql", ": write steps with map and aggregate in its place"),
     ("spec.steps[].badRecords", "; leave it out: badRecords of the source decides"),
     ("spec.steps[].aggregate.expireAfter", OUT),
     ("spec.sinks[].kafka", DELTA),

@@ -37,7 +37,8 @@ use crate::window::Window;
 pub use accumulators::Accumulator;
 pub use compile::{compile, compile_over};
 pub use fingerprint::{AggregateFingerprint, CallFingerprint};
-pub(crate) use functions::{by_name, may_skip_nulls, names};
+pub use functions::names;
+pub(crate) use functions::{by_name, may_skip_nulls};
 pub use top::{Rank, Top, compile_top};
 
 /// The column of a window's output that holds its start.

@@ -43,6 +43,7 @@ mod texts;
 mod times;
 mod unite;
 mod weight;
+mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -61,8 +62,10 @@ pub(crate) use bind::{Binder, refuse_aggregates};
 pub(crate) use canonical::{canonical, stored_type};
 pub use message::type_name;
 pub(crate) use message::{no_such_column, with_article};
+pub use parse::without_place;
 pub(crate) use stack::with_room;
 pub use weight::weight;
+pub use words::{TextPlace, Word, WordKind, words};
 
 /// A compiled expression over rows of one schema.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! Writes a tree of values as YAML for people: as blocks, but a list element with a few plain values as one line.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_yaml::{Mapping, Value};
@@ -9,11 +9,10 @@ use crate::finding::Path;
 
 /// The most characters of a list element in one line; longer elements are written as blocks.
 const LINE_CHARS_MAX: usize = 100;
-const MARK: &str = "  # default";
 
-/// The document as text. `filled` are the fields to mark.
-pub(super) fn written(document: &Value, filled: &BTreeSet<Path>) -> String {
-    let mut writer = Writer { out: String::new(), filled };
+/// The document as text. `marks` are comments for fields.
+pub(super) fn written(document: &Value, marks: &BTreeMap<Path, String>) -> String {
+    let mut writer = Writer { out: String::new(), marks };
     if let Value::Mapping(mapping) = document {
         writer.mapping(mapping, &Path::root(), 0, false);
     }
@@ -22,7 +21,7 @@ pub(super) fn written(document: &Value, filled: &BTreeSet<Path>) -> String {
 
 struct Writer<'a> {
     out: String,
-    filled: &'a BTreeSet<Path>,
+    marks: &'a BTreeMap<Path, String>,
 }
 
 impl Writer<'_> {
@@ -51,7 +50,7 @@ impl Writer<'_> {
                 }
             }
             plain => {
-                let mark = if self.filled.contains(path) { MARK } else { "" };
+                let mark = self.marks.get(path).map(|mark| format!("  # {mark}")).unwrap_or_default();
                 self.text(&format!(" {}{mark}\n", flow(plain)));
             }
         }
@@ -62,8 +61,11 @@ impl Writer<'_> {
         match element {
             Value::Mapping(mapping) if mapping.values().all(is_plain) && flow(element).len() <= LINE_CHARS_MAX => {
                 let keys = mapping.keys().filter_map(Value::as_str);
-                let filled: Vec<_> = keys.filter(|key| self.filled.contains(&path.field(key))).collect();
-                let mark = if filled.is_empty() { String::new() } else { format!("{MARK}: {}", filled.join(", ")) };
+                let marked = keys.filter_map(|key| Some((key, self.marks.get(&path.field(key))?)));
+                let marked: Vec<_> = marked.collect();
+                let keys: Vec<_> = marked.iter().map(|(key, _)| *key).collect();
+                let mark = marked.first().map(|(_, mark)| format!("  # {mark}: {}", keys.join(", ")));
+                let mark = mark.unwrap_or_default();
                 self.text(&format!("{dash}{}{mark}\n", flow(element)));
             }
             Value::Mapping(mapping) => {

@@ -11,7 +11,7 @@ use crate::refused::built;
 use crate::secrets::HIDDEN;
 
 /// The most sources, steps, sinks or other things with a name, per list.
-pub(super) const NAMED_MAX: usize = 64;
+pub(crate) const NAMED_MAX: usize = 64;
 /// The most names that a sentence lists as candidates.
 const CANDIDATES_SHOWN_MAX: usize = 20;
 
@@ -39,7 +39,7 @@ impl Findings {
         result.map_err(|message| self.add(path, message)).ok()
     }
 
-    pub(super) fn length(&mut self, path: &Path, length: usize, bounds: RangeInclusive<usize>) {
+    pub(crate) fn length(&mut self, path: &Path, length: usize, bounds: RangeInclusive<usize>) {
         if !bounds.contains(&length) {
             self.add(path, format!("found {length} elements: write {} to {}", bounds.start(), bounds.end()));
         }
@@ -93,11 +93,12 @@ impl Findings {
     }
 
     /// Checks that names differ: each repeated name is a finding.
-    pub(super) fn distinct<'a>(&mut self, names: impl IntoIterator<Item = (Path, &'a str)>, what: &str) {
+    pub(crate) fn distinct<'a>(&mut self, names: impl IntoIterator<Item = (Path, &'a str)>, what: &str) {
         let mut seen: Vec<(Path, &str)> = Vec::new();
         for (path, name) in names {
             match seen.iter().find(|(_, n)| *n == name) {
                 Some((first, _)) => {
+                    let first = self.written(first);
                     self.add(&path, format!("{} is the name of {first} too; {what} have different names", quoted(name)))
                 }
                 None => seen.push((path, name)),
@@ -107,7 +108,7 @@ impl Findings {
 }
 
 /// A suggestion for an unknown name: `did you mean …?`, or the possible names. A name may be missing or not shown.
-pub(super) fn suggestion(name: &str, candidates: &[&str]) -> String {
+pub(crate) fn suggestion(name: &str, candidates: &[&str]) -> String {
     let is_name = |candidate: &&&str| !candidate.is_empty() && !candidate.contains(HIDDEN);
     let all = candidates;
     let candidates: Vec<_> = all.iter().filter(is_name).copied().collect();

@@ -21,7 +21,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// The duration that a text means whose units are words, days or in capitals: `5m` for `5 minutes`, `24h` for `1d`.
-fn meant(text: &str) -> Option<String> {
+pub(crate) fn meant(text: &str) -> Option<String> {
     let compact: String = text.to_lowercase().split_whitespace().collect();
     let mut rest = compact.as_str();
     let mut meant = String::new();

@@ -23,13 +23,15 @@ mod source;
 mod step;
 pub(crate) mod uri;
 
+pub(crate) use check::{NAMED_MAX, suggestion};
 pub(crate) use kafka::time_of_number;
-pub(crate) use name::{check_object, check_secret_key};
+pub(crate) use name::{NODE_NAME_CHARS_MAX, check_object, check_secret_key};
 pub(crate) use quantity::{parse_bytes, parse_thousandths};
 use weir_plan::Plan;
 
 use crate::document::StreamPipeline;
 use crate::finding::{Broken, FINDINGS_MAX, Finding, Findings, Path};
+use crate::query;
 
 /// Lowers a document in which stand-ins fill the `broken` places. If there are any, it never returns a plan.
 ///
@@ -62,6 +64,8 @@ fn lower_into(document: &StreamPipeline, out: &mut Findings) -> Option<Plan> {
         spec.state_action.as_ref().map(|action| operation::state_action(action, &at.field("stateAction"), out));
     let connections = connection::lower(spec, &at, out);
 
+    let expanded = query::expanded(spec, &at, out);
+    let spec = expanded.as_ref().map_or(spec, |expanded| &expanded.spec);
     let graph = resolve::resolve(spec, &at, out);
     let sources = source::lower(document, &connections, &at, out);
     let steps = step::lower(&spec.steps, &graph, &sources.schemas, &at.field("steps"), out);

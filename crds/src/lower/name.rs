@@ -4,7 +4,7 @@ use weir_plan::quote::quoted;
 
 /// The most characters of a node's name. Kubernetes allows 63 characters for a label's value; the operator appends to
 /// the name.
-const NODE_NAME_CHARS_MAX: usize = 50;
+pub(crate) const NODE_NAME_CHARS_MAX: usize = 50;
 const OBJECT_NAME_CHARS_MAX: usize = 253;
 const SECRET_KEY_CHARS_MAX: usize = 253;
 /// Kafka's `Topic.MAX_NAME_LENGTH`, in characters.

@@ -76,6 +76,15 @@ fn a_visit_ends_half_an_hour_after_its_last_view() {
 }
 
 #[test]
+fn a_query_is_an_aggregate_between_two_maps() {
+    let plan = plan("revenue-sql.yaml", None);
+    let steps: Vec<_> = plan.steps.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(steps, ["revenue-rows-1", "revenue-1", "revenue"]);
+    assert_eq!(columns(&plan.sinks[0]), ["window_start", "window_end", "city", "revenue", "rides"]);
+    assert_eq!(plan.name_of(plan.sinks[1].input), "revenue-1");
+}
+
+#[test]
 fn two_topics_are_two_jobs_whose_rows_meet_nowhere() {
     let plan = plan("two-topics.yaml", None);
     let stages = stages::cut(&plan);

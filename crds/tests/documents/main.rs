@@ -30,5 +30,6 @@ mod right;
 mod secrets;
 mod shape;
 mod short_forms;
+mod sql;
 mod stored;
 mod unbuilt;

@@ -97,7 +97,6 @@ fn a_part_that_is_unbuilt_is_told_alone_whatever_is_in_it() {
         (CLEANED, "join: {left: rides, right: fares}", "spec.steps[0].join", no_step),
         (CLEANED, "join: {left: rides, using: city}", "spec.steps[0].join", no_step),
         (CLEANED, "process: {from: ridess, key: city}", "spec.steps[0].process", no_step),
-        (CLEANED, "sql: SELECT * FROM rides", "spec.steps[0].sql", ": write steps with map and aggregate in its place"),
         (
             "  - {name: events,",
             "  - {name: schemas, schemaRegistry: {}}\n  - {name: events,",

@@ -79,7 +79,7 @@ const DATAFUSIONS: [(Maker, &[&str]); 10] = [
 ];
 
 /// All names of all functions.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+pub fn names() -> impl Iterator<Item = &'static str> {
     DATAFUSIONS
         .iter()
         .map(|(_, names)| names)

@@ -13,6 +13,7 @@ use datafusion_sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Token
 use super::dialect::Bounded;
 use super::methods::arguments;
 use super::nesting::has_too_deep_types;
+use super::words::TextPlace;
 use super::{ExprError, habits, methods, slips, syntax};
 use crate::aggregate;
 use crate::quote::quoted;
@@ -83,6 +84,11 @@ pub(super) fn parse(sql: &str) -> Result<Expr, ExprError> {
 /// The parser's error without its prefix.
 pub(super) fn parser_sentence(error: &ParserError) -> String {
     sentence(error, None)
+}
+
+/// The sentence for a text that has no words: a quote or a comment in it is not closed.
+pub(super) fn tokenizer_sentence(error: &ParserError) -> String {
+    sentence(error, None) + &advice(error, &[])
 }
 
 fn sentence(error: &ParserError, stopped: Option<&TokenWithSpan>) -> String {
@@ -212,6 +218,33 @@ fn place(at: Location) -> String {
         (0, _) => String::new(),
         (1, column) => format!(" at character {column}"),
         (line, column) => format!(" at line {line}, character {column}"),
+    }
+}
+
+/// A sentence about an expression without the place that [`place`] has put into it, and that place.
+#[must_use]
+pub fn without_place(sentence: &str) -> (String, Option<TextPlace>) {
+    let found = || {
+        let (start, mark) = [" at line ", " at character "]
+            .iter()
+            .filter_map(|mark| Some((sentence.rfind(mark)?, *mark)))
+            .max_by_key(|(start, _)| *start)?;
+        let number = |text: &str| {
+            let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+            Some((text[..digits].parse::<u64>().ok()?, start + mark.len() + digits))
+        };
+        let (first, end) = number(&sentence[start + mark.len()..])?;
+        if mark == " at character " {
+            return Some((start, end, TextPlace { line: 1, column: first }));
+        }
+        let rest = sentence[end..].strip_prefix(", character ")?;
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let column = rest[..digits].parse().ok()?;
+        Some((start, end + ", character ".len() + digits, TextPlace { line: first, column }))
+    };
+    match found() {
+        Some((start, end, at)) => (sentence[..start].to_owned() + &sentence[end..], Some(at)),
+        None => (sentence.to_owned(), None),
     }
 }
 

@@ -53,7 +53,7 @@ pub struct Step {
     pub process: Option<Process>,
     /// Not supported yet. Rows of a key that follow one another.
     pub pattern: Option<Pattern>,
-    /// Not supported yet. A SQL query over the inputs.
+    /// A SQL query over the inputs.
     pub sql: Option<Sql>,
     /// Not supported yet. What happens to a row that the step can't compute. By default its strictest source decides.
     pub bad_records: Option<BadRecords>,

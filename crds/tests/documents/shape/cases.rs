@@ -852,7 +852,16 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
          [{name: city}]}}]}",
         Refused,
     ),
-    ("spec.steps[].sql", "spec: {steps: [{name: cleaned, sql: {inputs: [rides], query: select 1}}]}", Refused),
+    (
+        "spec.steps[].sql.inputs[]",
+        "spec: {steps: [{name: cleaned, sql: {inputs: [rides], query: select * from rides}}]}",
+        SaysTheDefault,
+    ),
+    (
+        "spec.steps[].sql.query",
+        "spec: {steps: [{name: cleaned, sql: {inputs: [rides], query: select * from rides where price > 1}}]}",
+        Changes,
+    ),
     ("spec.sinks[].name", "spec: {sinks: [{name: b, from: cleaned, delta: {uri: file:///tmp/b}}]}", Changes),
     ("spec.sinks[].from", "spec: {sinks: [{name: late, from: revenue.Late, delta: {uri: 's3://lake/late'}}]}", Changes),
     (
