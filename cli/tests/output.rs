@@ -66,7 +66,7 @@ fn a_document_may_come_by_standard_input() {
 }
 
 /// Each example, with what is laid over it.
-const EXAMPLES: [&[&str]; 8] = [
+const EXAMPLES: [&[&str]; 9] = [
     &["examples/rides.yaml"],
     &["examples/rides.yaml", "--override", "examples/rides-local.yaml"],
     &["examples/medallion.yaml"],
@@ -75,6 +75,7 @@ const EXAMPLES: [&[&str]; 8] = [
     &["examples/web-and-mobile.yaml"],
     &["examples/messages-per-minute.yaml"],
     &["examples/response-times.yaml"],
+    &["examples/requests-per-ten-seconds.yaml"],
 ];
 
 #[test]
