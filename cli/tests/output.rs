@@ -66,7 +66,7 @@ fn a_document_may_come_by_standard_input() {
 }
 
 /// Each example, with what is laid over it.
-const EXAMPLES: [&[&str]; 9] = [
+const EXAMPLES: [&[&str]; 13] = [
     &["examples/rides.yaml"],
     &["examples/rides.yaml", "--override", "examples/rides-local.yaml"],
     &["examples/medallion.yaml"],
@@ -74,6 +74,10 @@ const EXAMPLES: [&[&str]; 9] = [
     &["examples/two-topics.yaml"],
     &["examples/web-and-mobile.yaml"],
     &["examples/messages-per-minute.yaml"],
+    &["examples/once.yaml"],
+    &["examples/order-items.yaml"],
+    &["examples/moving-average.yaml"],
+    &["examples/top-cities.yaml"],
     &["examples/response-times.yaml"],
     &["examples/requests-per-ten-seconds.yaml"],
 ];

@@ -4,8 +4,8 @@
 //! Defaults are not written into the document, since GitOps would see that as drift.
 
 use crate::document::{
-    BadRecordsPolicy, DeletionPolicy, Envelope, Guarantee, Mode, NetworkPolicyMode, Offsets, OnEnd, OnLostOffsets,
-    Position, SchemaEvolution, TimestampNumbers, Tombstones, TriggerType,
+    BadRecordsPolicy, DeletionPolicy, Direction, Empties, Envelope, Guarantee, Mode, NetworkPolicyMode, Offsets, OnEnd,
+    OnLostOffsets, Order, Position, SchemaEvolution, Ties, TimestampNumbers, Tombstones, TriggerType,
 };
 
 pub(crate) const TRIGGER: TriggerType = TriggerType::AsSoonAsPossible;
@@ -36,6 +36,10 @@ pub(crate) const BAD_RECORDS: BadRecordsPolicy = BadRecordsPolicy::Fail;
 pub(crate) const TOMBSTONES: Tombstones = Tombstones::Bad;
 /// How much later than usual windows begin.
 pub(crate) const WINDOW_OFFSET: &str = "0s";
+pub(crate) const EMPTIES: Empties = Empties::Drop;
+pub(crate) const ORDER: Order = Order::Arrival;
+pub(crate) const DIRECTION: Direction = Direction::Asc;
+pub(crate) const TIES: Ties = Ties::Drop;
 pub(crate) const MODE: Mode = Mode::Append;
 pub(crate) const GUARANTEE: Guarantee = Guarantee::ExactlyOnce;
 pub(crate) const ENVELOPE: Envelope = Envelope::Plain;
@@ -76,6 +80,15 @@ pub fn table() -> Vec<(&'static str, String)> {
         ("spec.steps[].aggregate.window.cumulate.offset", WINDOW_OFFSET.to_owned()),
         ("spec.steps[].aggregate.window.calendar.timeZone", TIME_ZONE.to_owned()),
         ("spec.steps[].aggregate.window.calendar.offset", WINDOW_OFFSET.to_owned()),
+        ("spec.steps[].unnest.empty", format!("{EMPTIES:?}")),
+        ("spec.steps[].deduplicate.order", format!("{ORDER:?}")),
+        ("spec.steps[].top.orderBy[].direction", format!("{DIRECTION:?}")),
+        ("spec.steps[].top.ties", format!("{TIES:?}")),
+        ("spec.steps[].top.window.tumbling.offset", WINDOW_OFFSET.to_owned()),
+        ("spec.steps[].top.window.sliding.offset", WINDOW_OFFSET.to_owned()),
+        ("spec.steps[].top.window.cumulate.offset", WINDOW_OFFSET.to_owned()),
+        ("spec.steps[].top.window.calendar.timeZone", TIME_ZONE.to_owned()),
+        ("spec.steps[].top.window.calendar.offset", WINDOW_OFFSET.to_owned()),
         ("spec.sinks[].mode", format!("{MODE:?}")),
         ("spec.sinks[].guarantee", format!("{GUARANTEE:?}")),
         ("spec.sinks[].delta.targetFileSize", TARGET_FILE_SIZE.to_owned()),

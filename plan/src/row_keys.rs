@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use crate::expr::{no_such_column, stored_type};
 use crate::floats::normalized;
 use crate::quote::quoted;
+use crate::types::EVENT_TIME;
 
 /// The columns of a key, by their indices in the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,16 +57,15 @@ impl RowKey {
 
 /// `name type` of each column but the event time, in order.
 pub(crate) fn columns_of(schema: &Schema) -> Vec<String> {
-    let own = schema.fields().iter().filter(|field| field.name() != crate::types::EVENT_TIME);
+    let own = schema.fields().iter().filter(|field| field.name() != EVENT_TIME);
     own.map(|field| format!("{} {}", field.name(), stored_type(field.data_type()))).collect()
 }
 
 fn column(input: &SchemaRef, name: &str) -> Result<usize, String> {
-    let Some((column, field)) =
-        input.column_with_name(name).filter(|(_, field)| field.name() != crate::types::EVENT_TIME)
-    else {
-        return Err(no_such_column(name, input));
-    };
+    if name == EVENT_TIME {
+        return Err(format!("the step goes by {} anyway: take another column", quoted(EVENT_TIME)));
+    }
+    let Some((column, field)) = input.column_with_name(name) else { return Err(no_such_column(name, input)) };
     let what = match field.data_type() {
         DataType::Struct(_) => "a struct",
         DataType::List(_) => "an array",

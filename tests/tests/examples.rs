@@ -1,6 +1,8 @@
 //! The documents in `examples/`, run as the README says: with an override for this machine, and with rides from the
 //! program's own producer.
 
+mod steps;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;

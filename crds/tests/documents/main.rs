@@ -11,6 +11,7 @@ mod bad_operation;
 mod bad_places;
 mod bad_security;
 mod bad_shape;
+mod bad_steps;
 mod bad_time;
 mod bad_yaml;
 mod changed_columns;

@@ -47,12 +47,12 @@ fn behind_an_unbuilt_step_it_is_said_what_can_be_known_without_columns() {
       columns: [{name: city, expr: upper(city)}, {name: price}]";
     said(
         &[
-            (unbuilt, "deduplicate: {from: rides, key: [city], within: 1h}"),
+            (unbuilt, "process: {from: rides, key: [city], rules: {onRow: [{emit: [{name: c}]}]}}"),
             ("[{name: city}]", "[{name: city, expr: uper(city)}]"),
             ("sum(price)", "sum(price"),
         ],
         &[
-            "spec.steps[0].deduplicate: not supported yet; leave the step out",
+            "spec.steps[0].process: not supported yet; leave the step out",
             "spec.steps[1].aggregate.groupBy[0].expr: there is no function `uper`: did you mean `upper`?",
             "spec.steps[1].aggregate.columns[0].expr: the expression does not parse: expected `)`, found the end",
         ],
@@ -96,7 +96,7 @@ fn a_part_that_is_unbuilt_is_told_alone_whatever_is_in_it() {
         (DELTA, "parquet: {path: /tmp/x}", "spec.sinks[0].parquet", delta),
         (CLEANED, "join: {left: rides, right: fares}", "spec.steps[0].join", no_step),
         (CLEANED, "join: {left: rides, using: city}", "spec.steps[0].join", no_step),
-        (CLEANED, "deduplicate: {from: ridess, key: city}", "spec.steps[0].deduplicate", no_step),
+        (CLEANED, "process: {from: ridess, key: city}", "spec.steps[0].process", no_step),
         (CLEANED, "sql: SELECT * FROM rides", "spec.steps[0].sql", ": write steps with map and aggregate in its place"),
         (
             "  - {name: events,",

@@ -54,8 +54,8 @@ pub trait KeyedStep: Send + Sync {
     /// Makes rows of an input ready for their [`Sender`]. It is called for each batch, before any sender has taken in
     /// any of it. It must change nothing: if it fails, the rows at fault are found by halving the batch. Late rows are
     /// counted and left out before anything is computed from them. `before_us` has the watermark of each input at the
-    /// start of the epoch; `None` means that any row may still come. `origins` has one value per row, whose order as bytes
-    /// is that of source, topic, partition and offset.
+    /// start of the epoch; `None` means that any row may still come. `origins` has one value per row, whose order as
+    /// bytes is that of source, topic, partition and offset.
     ///
     /// # Errors
     /// A sentence, if an expression fails on some row.

@@ -10,6 +10,7 @@ use weir_plan::row_keys::RowKey;
 use weir_plan::types::has_event_time;
 
 use super::{LateOutput, Lowered, Operation, Upstream};
+use crate::defaults;
 use crate::document::{Deduplicate, Order};
 use crate::finding::{Findings, Path};
 use crate::lower::duration;
@@ -69,7 +70,7 @@ fn lower(
 }
 
 fn order(step: &Deduplicate, from: &Upstream, at: &Path, out: &mut Findings) -> RowOrder {
-    if step.order == Some(Order::EventTime) {
+    if step.order.unwrap_or(defaults::ORDER) == Order::EventTime {
         return RowOrder::EventTime;
     }
     if from.is_behind_keys {

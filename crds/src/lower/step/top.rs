@@ -12,6 +12,7 @@ use weir_plan::window::Window;
 use super::deduplicate::key;
 use super::window::{of_input, window};
 use super::{LateOutput, Lowered, Operation, Upstream, user_columns};
+use crate::defaults;
 use crate::document::{Direction, Nulls, OrderBy, Ties, Top};
 use crate::finding::{Findings, Path};
 
@@ -51,6 +52,17 @@ fn lower(step: &Top, from: &Upstream, limit: Option<usize>, at: &Path, out: &mut
     let window_at = at.field("window");
     let window = match &step.window {
         Some(found) => window(found, &step.from, from, &window_at, out),
+        None if !from.carries_window && from.schema.is_some() => {
+            let from = quoted(&step.from);
+            out.add(
+                &window_at,
+                format!(
+                    "the rows of {from} carry no window, so it is to be said which of them are ranked together: write \
+                     {{tumbling: {{size: 5m}}}}, or read an aggregate that has a window"
+                ),
+            );
+            None
+        }
         None => of_input(&step.from, from, &window_at, out),
     };
     let key = key(&step.key, from, &at.field("key"), out);
@@ -79,7 +91,7 @@ fn lower(step: &Top, from: &Upstream, limit: Option<usize>, at: &Path, out: &mut
         key: &key,
         ranks: &ranks,
         limit: limit.unwrap_or(1),
-        keeps_ties: step.ties == Some(Ties::Keep),
+        keeps_ties: step.ties.unwrap_or(defaults::TIES) == Ties::Keep,
     };
     match aggregate::compile_top(input, schema, &top) {
         Ok(compiled) => {
@@ -97,7 +109,7 @@ fn lower(step: &Top, from: &Upstream, limit: Option<usize>, at: &Path, out: &mut
 }
 
 fn rank(by: &OrderBy) -> Rank<'_> {
-    let descending = by.direction == Some(Direction::Desc);
+    let descending = by.direction.unwrap_or(defaults::DIRECTION) == Direction::Desc;
     let nulls_first = by.nulls.map_or(!descending, |nulls| nulls == Nulls::First);
     Rank { expr: &by.expr, descending, nulls_first }
 }

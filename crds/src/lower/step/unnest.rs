@@ -9,6 +9,7 @@ use weir_plan::quote::quoted;
 use weir_plan::types::has_event_time;
 
 use super::{LateOutput, Lowered, Operation, Upstream, user_columns};
+use crate::defaults;
 use crate::document::{Empties, Unnest};
 use crate::finding::{Findings, Path};
 use crate::lower::name;
@@ -70,7 +71,7 @@ fn lower(step: &Unnest, from: &Upstream, at: &Path, out: &mut Findings) -> Optio
         );
         return None;
     };
-    let keeps_empty = step.empty == Some(Empties::Keep);
+    let keeps_empty = step.empty.unwrap_or(defaults::EMPTIES) == Empties::Keep;
     let own = user_columns(schema).cloned();
     let element = element.as_ref().clone().with_name(&step.element);
     let is_nullable = element.is_nullable() || keeps_empty;

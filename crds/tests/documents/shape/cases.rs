@@ -565,62 +565,62 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.steps[].unnest.from",
-        "spec: {steps: [{name: letters, unnest: {from: cleaned, expr: \"split(city, '')\", as: letter}}, {name: revenue, \
+        "spec: {steps: [{name: letters, unnest: {from: cleaned, expr: array(city), as: letter}}, {name: revenue, \
          aggregate: {from: letters}}]}",
         Changes,
     ),
     (
         "spec.steps[].unnest.expr",
-        "spec: {steps: [{name: letters, unnest: {from: rides, expr: \"split(upper(city), '')\", as: letter}}, {name: \
+        "spec: {steps: [{name: letters, unnest: {from: cleaned, expr: array(upper(city)), as: letter}}, {name: \
          revenue, aggregate: {from: letters}}]}",
         Changes,
     ),
     (
         "spec.steps[].unnest.as",
-        "spec: {steps: [{name: letters, unnest: {from: rides, expr: \"split(city, '')\", as: char}}, {name: revenue, \
+        "spec: {steps: [{name: letters, unnest: {from: cleaned, expr: array(city), as: char}}, {name: revenue, \
          aggregate: {from: letters}}]}",
         Changes,
     ),
     (
         "spec.steps[].unnest.position",
-        "spec: {steps: [{name: letters, unnest: {from: rides, expr: \"split(city, '')\", as: letter, position: i}}, \
-         {name: revenue, aggregate: {from: letters}}]}",
+        "spec: {steps: [{name: letters, unnest: {from: cleaned, expr: array(city), as: letter, position: i}}, {name: \
+         revenue, aggregate: {from: letters}}]}",
         Changes,
     ),
     (
         "spec.steps[].unnest.empty=Keep",
-        "spec: {steps: [{name: letters, unnest: {from: rides, expr: \"split(city, '')\", as: letter, empty: Keep}}, \
-         {name: revenue, aggregate: {from: letters}}]}",
+        "spec: {steps: [{name: letters, unnest: {from: cleaned, expr: array(city), as: letter, empty: Keep}}, {name: \
+         revenue, aggregate: {from: letters}}]}",
         Changes,
     ),
     (
         "spec.steps[].deduplicate.from",
-        "spec: {steps: [{name: once, deduplicate: {from: cleaned, key: [city], within: 1h}}, {name: revenue, aggregate: \
-         {from: once}}]}",
+        "spec: {steps: [{name: once, deduplicate: {from: cleaned, key: [city], within: 1h}}, {name: revenue, \
+         aggregate: {from: once}}]}",
         Changes,
     ),
     (
         "spec.steps[].deduplicate.key[]",
-        "spec: {steps: [{name: once, deduplicate: {from: rides, key: [price], within: 1h}}, {name: revenue, aggregate: \
-         {from: once}}]}",
+        "spec: {steps: [{name: once, deduplicate: {from: cleaned, key: [price], within: 1h}}, {name: revenue, \
+         aggregate: {from: once}}]}",
         Changes,
     ),
     (
         "spec.steps[].deduplicate.within",
-        "spec: {steps: [{name: once, deduplicate: {from: rides, key: [city], within: 2h}}, {name: revenue, aggregate: \
-         {from: once}}]}",
+        "spec: {steps: [{name: once, deduplicate: {from: cleaned, key: [city], within: 2h}}, {name: revenue, \
+         aggregate: {from: once}}]}",
         Changes,
     ),
     (
         "spec.steps[].deduplicate.order=EventTime",
-        "spec: {steps: [{name: once, deduplicate: {from: rides, key: [city], within: 1h, order: EventTime}}, {name: \
-         revenue, aggregate: {from: once}}]}",
+        "spec: {steps: [{name: once, deduplicate: {from: cleaned, key: [city], within: 1h, order: EventTime}}, \
+         {name: revenue, aggregate: {from: once}}]}",
         Changes,
     ),
     (
         "spec.steps[].top.from",
-        "spec: {steps: [{name: best, top: {from: revenue, key: [window_start], orderBy: [{expr: revenue}], limit: 3}}], \
-         sinks: [{name: gold, from: best}]}",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [window_start], orderBy: [{expr: revenue}], limit: \
+         3}}], sinks: [{name: gold, from: best}]}",
         Changes,
     ),
     (
@@ -643,14 +643,14 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.steps[].top.orderBy[].nulls=Last",
-        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, nulls: Last}], limit: \
-         3}}], sinks: [{name: gold, from: best}]}",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, nulls: Last}], \
+         limit: 3}}], sinks: [{name: gold, from: best}]}",
         Changes,
     ),
     (
         "spec.steps[].top.limit",
-        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 4}}], sinks: \
-         [{name: gold, from: best}]}",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 4}}], \
+         sinks: [{name: gold, from: best}]}",
         Changes,
     ),
     (
@@ -661,8 +661,116 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.steps[].top.window.tumbling.size",
-        "spec: {steps: [{name: best, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3, window: \
-         {tumbling: {size: 1h}}}}], sinks: [{name: gold, from: best}]}",
+        "spec: {steps: [{name: best, top: {from: cleaned, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {tumbling: {size: 1h}}}}, {name: revenue, aggregate: {from: best}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].unnest.empty=Drop",
+        "spec: {steps: [{name: letters, unnest: {from: cleaned, expr: array(city), as: letter, empty: Drop}}, {name: \
+         revenue, aggregate: {from: letters}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].deduplicate.order=Arrival",
+        "spec: {steps: [{name: once, deduplicate: {from: cleaned, key: [city], within: 1h, order: Arrival}}, {name: \
+         revenue, aggregate: {from: once}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.orderBy[].direction=Asc",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, direction: Asc}], \
+         limit: 3}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.orderBy[].nulls=First",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, nulls: First}], \
+         limit: 3}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.ties=Drop",
+        "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 3, ties: \
+         Drop}}], sinks: [{name: gold, from: best}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.tumbling.offset",
+        "spec: {steps: [{name: best, top: {from: cleaned, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {tumbling: {size: 1h, offset: 1m}}}}, {name: revenue, aggregate: {from: best}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.sliding.size",
+        "spec: {steps: [{name: best, top: {from: cleaned, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {sliding: {size: 2h, slide: 1h}}}}, {name: revenue, aggregate: {from: best}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.sliding.slide",
+        "spec: {steps: [{name: best, top: {from: cleaned, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {sliding: {size: 2h, slide: 30m}}}}, {name: revenue, aggregate: {from: best}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.sliding.offset",
+        "spec: {steps: [{name: best, top: {from: cleaned, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {sliding: {size: 2h, slide: 30m, offset: 1m}}}}, {name: revenue, aggregate: {from: best}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.session.gap",
+        "spec: {steps: [{name: best, top: {from: cleaned, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {session: {gap: 30m}}}}, {name: revenue, aggregate: {from: best}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.cumulate.size",
+        "spec: {steps: [{name: best, top: {from: cleaned, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {cumulate: {size: 1h, step: 1m}}}}, {name: revenue, aggregate: {from: best}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.cumulate.step",
+        "spec: {steps: [{name: best, top: {from: cleaned, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {cumulate: {size: 1h, step: 2m}}}}, {name: revenue, aggregate: {from: best}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.cumulate.offset",
+        "spec: {steps: [{name: best, top: {from: cleaned, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {cumulate: {size: 1h, step: 1m, offset: 30m}}}}, {name: revenue, aggregate: {from: best}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.calendar.unit=Day",
+        "spec: {steps: [{name: best, top: {from: cleaned, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {calendar: {unit: Day}}}}, {name: revenue, aggregate: {from: best}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.calendar.unit=Week",
+        "spec: {steps: [{name: best, top: {from: cleaned, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {calendar: {unit: Week}}}}, {name: revenue, aggregate: {from: best}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.calendar.unit=Month",
+        "spec: {steps: [{name: best, top: {from: cleaned, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {calendar: {unit: Month}}}}, {name: revenue, aggregate: {from: best}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.calendar.timeZone",
+        "spec: {steps: [{name: best, top: {from: cleaned, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {calendar: {unit: Day, timeZone: Europe/Paris}}}}, {name: revenue, aggregate: {from: best}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].top.window.calendar.offset",
+        "spec: {steps: [{name: best, top: {from: cleaned, key: [city], orderBy: [{expr: price}], limit: 3, window: \
+         {calendar: {unit: Day, offset: 6h}}}}, {name: revenue, aggregate: {from: best}}]}",
         Changes,
     ),
     (
@@ -673,50 +781,50 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.steps[].over.from",
-        "spec: {steps: [{name: moving, over: {from: cleaned, key: [city], range: {preceding: 5m}, addColumns: [{name: \
-         a, expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
+        "spec: {steps: [{name: moving, over: {from: cleaned, key: [city], range: {preceding: 5m}, addColumns: \
+         [{name: a, expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
         Changes,
     ),
     (
         "spec.steps[].over.key[]",
-        "spec: {steps: [{name: moving, over: {from: rides, key: [price], range: {preceding: 5m}, addColumns: [{name: a, \
-         expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
+        "spec: {steps: [{name: moving, over: {from: cleaned, key: [price], range: {preceding: 5m}, addColumns: \
+         [{name: a, expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
         Changes,
     ),
     (
         "spec.steps[].over.range.preceding",
-        "spec: {steps: [{name: moving, over: {from: rides, key: [city], range: {preceding: 6m}, addColumns: [{name: a, \
-         expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
+        "spec: {steps: [{name: moving, over: {from: cleaned, key: [city], range: {preceding: 6m}, addColumns: \
+         [{name: a, expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
         Changes,
     ),
     (
         "spec.steps[].over.rows.preceding",
-        "spec: {steps: [{name: moving, over: {from: rides, key: [city], rows: {preceding: 5}, expireAfter: 1h, \
+        "spec: {steps: [{name: moving, over: {from: cleaned, key: [city], rows: {preceding: 5}, expireAfter: 1h, \
          addColumns: [{name: a, expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
         Changes,
     ),
     (
         "spec.steps[].over.expireAfter",
-        "spec: {steps: [{name: moving, over: {from: rides, key: [city], rows: {preceding: 5}, expireAfter: 2h, \
+        "spec: {steps: [{name: moving, over: {from: cleaned, key: [city], rows: {preceding: 5}, expireAfter: 2h, \
          addColumns: [{name: a, expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
         Changes,
     ),
     (
         "spec.steps[].over.addColumns[].name",
-        "spec: {steps: [{name: moving, over: {from: rides, key: [city], range: {preceding: 5m}, addColumns: [{name: b, \
-         expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
+        "spec: {steps: [{name: moving, over: {from: cleaned, key: [city], range: {preceding: 5m}, addColumns: \
+         [{name: b, expr: avg(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
         Changes,
     ),
     (
         "spec.steps[].over.addColumns[].expr",
-        "spec: {steps: [{name: moving, over: {from: rides, key: [city], range: {preceding: 5m}, addColumns: [{name: a, \
-         expr: max(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
+        "spec: {steps: [{name: moving, over: {from: cleaned, key: [city], range: {preceding: 5m}, addColumns: \
+         [{name: a, expr: max(price)}]}}, {name: revenue, aggregate: {from: moving}}]}",
         Changes,
     ),
     (
         "spec.steps[].over.dropColumns[]",
-        "spec: {steps: [{name: moving, over: {from: rides, key: [city], range: {preceding: 5m}, addColumns: [{name: a, \
-         expr: avg(price)}], dropColumns: [ts]}}, {name: revenue, aggregate: {from: moving}}]}",
+        "spec: {steps: [{name: moving, over: {from: cleaned, key: [city], range: {preceding: 5m}, addColumns: \
+         [{name: a, expr: avg(price)}], dropColumns: [ts]}}, {name: revenue, aggregate: {from: moving}}]}",
         Changes,
     ),
     (

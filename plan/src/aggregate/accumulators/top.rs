@@ -1,5 +1,5 @@
-//! The first rows of a group in an order. Rows that tie are in the order of all columns, nulls first, so the result does
-//! not depend on how rows arrive: rows that are equal in all columns can't be told apart.
+//! The first rows of a group in an order. Rows that tie are in the order of all columns, nulls first, so the result
+//! does not depend on how rows arrive: rows that are equal in all columns can't be told apart.
 
 use std::sync::Arc;
 

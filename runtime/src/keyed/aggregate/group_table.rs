@@ -34,6 +34,14 @@ pub struct Accumulators {
     state_columns: Vec<usize>,
 }
 
+/// Final values of groups.
+pub struct Values {
+    /// One array per call, with a value per group.
+    pub of_calls: Vec<ArrayRef>,
+    /// Groups and calls whose value does not fit its type, in that order. It is null in `of_calls`.
+    pub beyond_type: Vec<(usize, usize)>,
+}
+
 impl Accumulators {
     /// # Errors
     /// `Bug`, if an accumulator can't be made. Validation has made one of each before.
@@ -73,12 +81,11 @@ impl Accumulators {
         Ok(states.collect::<Result<Vec<_>>>()?.concat())
     }
 
-    /// The final value of each call for all groups, which this consumes, and the groups and calls whose value does not
-    /// fit its type, in that order. It is null in the values.
-    pub fn evaluate(mut self) -> Result<(Vec<ArrayRef>, Vec<(usize, usize)>)> {
-        let beyond = self.beyond_type();
-        let values = self.accumulators.iter_mut().map(|a| a.evaluate(EmitTo::All).map_err(accumulate));
-        Ok((values.collect::<Result<_>>()?, beyond))
+    /// The final values of all groups, which this consumes.
+    pub fn evaluate(mut self) -> Result<Values> {
+        let beyond_type = self.beyond_type();
+        let of_calls = self.accumulators.iter_mut().map(|a| a.evaluate(EmitTo::All).map_err(accumulate));
+        Ok(Values { of_calls: of_calls.collect::<Result<_>>()?, beyond_type })
     }
 
     fn beyond_type(&self) -> Vec<(usize, usize)> {

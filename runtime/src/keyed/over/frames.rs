@@ -1,6 +1,6 @@
 //! Aggregates over ranges of rows. Nothing is ever taken out of a value, since 1e300 that came and went would ruin what
-//! follows: partial values of neighbours are merged into those of pairs, pairs of pairs and so on (a segment tree), and a
-//! range is the merged value of the few that it is made of.
+//! follows: partial values of neighbours are merged into those of pairs, pairs of pairs and so on (a segment tree), and
+//! a range is the merged value of the few that it is made of.
 
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
@@ -8,16 +8,15 @@ use weir_plan::aggregate::Call;
 
 use crate::failure::{Failure, Result};
 use crate::keyed::Argument;
-use crate::keyed::aggregate::group_table::Accumulators;
+use crate::keyed::aggregate::group_table::{Accumulators, Values};
 
-/// The final value of each call for each range of rows, and the ranges and calls whose value does not fit its type.
-/// Ranges are from a row to another one, both included.
+/// The final values for each range of rows, from one row to another one, both included.
 pub(super) fn aggregated(
     calls: &[Call],
     arguments: &[Argument],
     rows: usize,
     ranges: &[(usize, usize)],
-) -> Result<(Vec<ArrayRef>, Vec<(usize, usize)>)> {
+) -> Result<Values> {
     let mut values = Accumulators::new(calls)?;
     let mut leaves = Accumulators::new(calls)?;
     leaves.update(arguments, &(0..rows).collect::<Vec<_>>(), rows)?;

@@ -78,16 +78,17 @@ impl Operator {
         let all = self.waiting.batch(gathered.values, gathered.times)?;
         // They were computed when the rows came, so they can be now.
         let arguments = arguments(&columns.calls, |call| columns.column_of(call), &all).map_err(Failure::bug)?;
-        let (values, beyond) = aggregated(&columns.calls, &arguments, all.num_rows(), &gathered.frames)?;
+        let values = aggregated(&columns.calls, &arguments, all.num_rows(), &gathered.frames)?;
         let leaving = UInt32Array::from(gathered.leaving);
         let taken = |rows: &RecordBatch, which: &UInt32Array| {
             take_record_batch(rows, which).map_err(|e| Failure::bug(format!("rows that leave: {e}")))
         };
         let input = taken(&all, &leaving)?;
-        let of_results = input.columns().iter().cloned().chain(values).collect();
+        let of_results = input.columns().iter().cloned().chain(values.of_calls).collect();
         let results = RecordBatch::try_new(Arc::clone(&columns.result_schema), of_results)
             .map_err(|e| Failure::bug(format!("rows with aggregates: {e}")))?;
-        let mut bad: Vec<(usize, String)> = beyond
+        let mut bad: Vec<(usize, String)> = values
+            .beyond_type
             .iter()
             .map(|(row, call)| (*row, beyond_type(&columns.calls[*call], columns.column_of(*call))))
             .collect();

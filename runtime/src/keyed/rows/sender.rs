@@ -16,8 +16,8 @@ use crate::transform::rows::Check;
 /// Batches with fewer rows are joined with others.
 const JOINED_ROWS: usize = 4096;
 
-/// Rows that are in time and pass a check, with their keys and their times. What goes on of each is its origin, if there
-/// is one, and then its columns without the event time.
+/// Rows that are in time and pass a check, with their keys and their times. What goes on of each is its origin, if
+/// there is one, and then its columns without the event time.
 ///
 /// # Errors
 /// A sentence, if one of them does not pass the check.

@@ -271,9 +271,9 @@ impl State<'_> {
         advanced.leaves_at.into_iter().max()
     }
 
-    /// Where the end of a run has moved the watermark, if that is further than anything made it. The engine reckons with
-    /// what rows that wait could lead to in the steps behind, and not every row gets that far; but no row leads further
-    /// than to all sizes and gaps behind it.
+    /// Where the end of a run has moved the watermark, if that is further than anything made it. The engine reckons
+    /// with what rows that wait could lead to in the steps behind, and not every row gets that far; but no row leads
+    /// further than to all sizes and gaps behind it.
     fn further_at_end(&self, m: &Manifest, part: &BTreeSet<String>, by: &str, raised: Option<i64>) -> Option<i64> {
         let newest = self.newest.filter(|_| by == "EndOfRun")?;
         let furthest = newest + self.graph.steps.iter().map(|step| step.operation.stays_us()).sum::<i64>();

@@ -1,5 +1,5 @@
-//! The metadata columns of a batch: where Kafka has each record, and what Kafka knows about it beside its value; and the
-//! origins by which keyed steps order rows.
+//! The metadata columns of a batch: where Kafka has each record, and what Kafka knows about it beside its value; and
+//! the origins by which keyed steps order rows.
 
 use std::io::Write as _;
 use std::sync::Arc;
