@@ -42,12 +42,64 @@ pub struct KeyedArgs {
     shape: Shape,
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     records_per_epoch: u64,
-    /// The README's example, whatever keys there are, instead of sums by `id`.
-    #[arg(long)]
-    by_city: bool,
+    /// What is computed.
+    #[arg(long, value_enum, default_value_t = Job::ById)]
+    job: Job,
     /// Number of lanes and of workers; the number of cores if absent.
     #[arg(long)]
     threads: Option<usize>,
+}
+
+/// What is computed from the records. Windows have the records' length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Job {
+    /// Sums by `id`.
+    ById,
+    /// Sums by city, of which there are five: the README's example.
+    ByCity,
+    /// Sums by city in windows of sixty times the length, one after each length.
+    SlidingByCity,
+    /// Sums by `id` in sessions whose gap is a quarter of the length.
+    SessionsById,
+    /// Sums by city of records whose `id` is new within a length.
+    OnceByCity,
+    /// Sums by city of records, each with the mean price of its `id` over a length.
+    OverByCity,
+}
+
+impl Job {
+    fn steps(self, window_ms: u64) -> serde_json::Value {
+        let sums = [("revenue", "sum(price)"), ("avg_distance", "avg(distanceKm)"), ("cnt", "count(*)")];
+        let columns = sums.map(|(name, expr)| json!({"name": name, "expr": expr}));
+        let totals = |from: &str, key: &str, window: serde_json::Value| {
+            json!({"name": "totals", "aggregate": {
+                "from": from, "window": window, "groupBy": [{"name": key}], "columns": columns,
+            }})
+        };
+        let length = duration(window_ms);
+        let tumbling = json!({"tumbling": {"size": length}});
+        match self {
+            Self::ById => json!([totals("records", "id", tumbling)]),
+            Self::ByCity => json!([totals("records", "city", tumbling)]),
+            Self::SlidingByCity => {
+                let sliding = json!({"sliding": {"size": duration(60 * window_ms), "slide": length}});
+                json!([totals("records", "city", sliding)])
+            }
+            Self::SessionsById => {
+                json!([totals("records", "id", json!({"session": {"gap": duration(window_ms / 4)}}))])
+            }
+            Self::OnceByCity => {
+                let once = json!({"from": "records", "key": ["id"], "within": length});
+                json!([{"name": "once", "deduplicate": once}, totals("once", "city", tumbling)])
+            }
+            Self::OverByCity => {
+                let mean = json!([{"name": "mean", "expr": "avg(price)"}]);
+                let over =
+                    json!({"from": "records", "key": ["id"], "range": {"preceding": length}, "addColumns": mean});
+                json!([{"name": "moving", "over": over}, totals("moving", "city", tumbling)])
+            }
+        }
+    }
 }
 
 /// Rows of a batch, as in a lane.
@@ -247,7 +299,6 @@ fn document(args: &KeyedArgs) -> String {
     let columns: Vec<_> = columns.map(|(name, r#type)| json!({"name": name, "type": r#type, "required": true})).into();
     let window_ms = u64::from(args.shape.window_ms);
     let delay = duration(u64::from(args.shape.windows) * window_ms);
-    let aggregates = [("revenue", "sum(price)"), ("avg_distance", "avg(distanceKm)"), ("cnt", "count(*)")];
     let spec = json!({
         "checkpoint": {"uri": "file:///unused/checkpoint"},
         "connections": [{"name": "events", "kafka": {"bootstrapServers": "unused:9092"}}],
@@ -258,12 +309,7 @@ fn document(args: &KeyedArgs) -> String {
             "columns": columns,
             "eventTime": {"expr": "ts", "watermarkDelay": delay},
         }],
-        "steps": [{"name": "totals", "aggregate": {
-            "from": "records",
-            "window": {"tumbling": {"size": duration(window_ms)}},
-            "groupBy": [{"name": if args.by_city { "city" } else { "id" }}],
-            "columns": aggregates.map(|(name, expr)| json!({"name": name, "expr": expr})),
-        }}],
+        "steps": args.job.steps(window_ms),
         "sinks": [{"name": "table", "from": "totals", "delta": {"uri": "file:///unused/table"}}],
     });
     json!({"apiVersion": "weir.dev/v1alpha1", "kind": "StreamPipeline", "metadata": {"name": "bench"}, "spec": spec})

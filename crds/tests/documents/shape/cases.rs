@@ -620,43 +620,43 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     (
         "spec.steps[].top.from",
         "spec: {steps: [{name: best, top: {from: revenue, key: [window_start], orderBy: [{expr: revenue}], limit: \
-         3}}], sinks: [{name: gold, from: best}]}",
+         3}}], sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
         "spec.steps[].top.key[]",
         "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 3}}], \
-         sinks: [{name: gold, from: best}]}",
+         sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
         "spec.steps[].top.orderBy[].expr",
         "spec: {steps: [{name: best, top: {from: revenue, key: [window_start], orderBy: [{expr: city}], limit: 3}}], \
-         sinks: [{name: gold, from: best}]}",
+         sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
         "spec.steps[].top.orderBy[].direction=Desc",
         "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, direction: Desc}], \
-         limit: 3}}], sinks: [{name: gold, from: best}]}",
+         limit: 3}}], sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
         "spec.steps[].top.orderBy[].nulls=Last",
         "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, nulls: Last}], \
-         limit: 3}}], sinks: [{name: gold, from: best}]}",
+         limit: 3}}], sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
         "spec.steps[].top.limit",
         "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 4}}], \
-         sinks: [{name: gold, from: best}]}",
+         sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
         "spec.steps[].top.ties=Keep",
         "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 3, ties: \
-         Keep}}], sinks: [{name: gold, from: best}]}",
+         Keep}}], sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
@@ -680,19 +680,19 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     (
         "spec.steps[].top.orderBy[].direction=Asc",
         "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, direction: Asc}], \
-         limit: 3}}], sinks: [{name: gold, from: best}]}",
+         limit: 3}}], sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
         "spec.steps[].top.orderBy[].nulls=First",
         "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue, nulls: First}], \
-         limit: 3}}], sinks: [{name: gold, from: best}]}",
+         limit: 3}}], sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
         "spec.steps[].top.ties=Drop",
         "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 3, ties: \
-         Drop}}], sinks: [{name: gold, from: best}]}",
+         Drop}}], sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
@@ -776,7 +776,7 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     (
         "spec.steps[].top.window.ofInput",
         "spec: {steps: [{name: best, top: {from: revenue, key: [city], orderBy: [{expr: revenue}], limit: 3, window: \
-         {ofInput: {}}}}], sinks: [{name: gold, from: best}]}",
+         {ofInput: {}}}}], sinks: [{name: silver, from: best}]}",
         Changes,
     ),
     (
