@@ -20,7 +20,7 @@ use weir_runtime::checkpoint::writer;
 use weir_runtime::decode;
 use weir_runtime::engine::sinks::outputs::SinkOutputs;
 use weir_runtime::engine::sinks::task;
-use weir_runtime::engine::stateless::Stateless;
+use weir_runtime::engine::stateless::{Stateless, Times};
 use weir_runtime::engine::worker::{KeyedState, Workers};
 use weir_runtime::keyed::edge::{EdgeReport, EdgeSender};
 use weir_runtime::memory::Memory;
@@ -262,7 +262,8 @@ impl Lane {
             let decoded = decoder.finish().map_err(said)?;
             let before_us = vec![vec![None]; self.edges.len()];
             let (edges, mut taken) = (&mut self.edges, Ok(()));
-            self.stateless.evaluate(&decoded, &before_us, None, &mut |row, part| {
+            let times = Times { before_us: &before_us, latest_us: None, now_us: 0 };
+            self.stateless.evaluate(&decoded, times, &mut |row, part| {
                 taken = match (&taken, part) {
                     (Err(_), _) => return,
                     (_, Err(why)) => Err(format!("record {row} can't be evaluated: {why:?}")),

@@ -80,6 +80,7 @@ const EXAMPLES: [&[&str]; 0] = [
     &["examples/top-cities.yaml"],
     &["examples/response-times.yaml"],
     &["examples/revenue-sql.yaml"],
+    &["examples/requests-per-ten-seconds.yaml"],
 ];
 
 #[test]

@@ -109,6 +109,7 @@ fn has_meaning(block: &Mapping, name: &str) -> bool {
     match name {
         // Exactly one member of this block may be set, so the default is left out if there is another.
         "position" => block.is_empty(),
+        "idleAfter" | "maxFuture" => is_missing(block, "processingTime"),
         "onEnd" => block.get("type").and_then(Value::as_str) == Some("AvailableNow"),
         _ => true,
     }

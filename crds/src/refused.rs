@@ -10,8 +10,6 @@ const OUT: &str = "; leave it out";
 const NO_STEP: &str = "; leave the step out";
 const JSON: &str = ": write json: {} in its place, for records that are JSON objects";
 const DELTA: &str = ": write delta: {uri: s3://lake/rides} in its place";
-const KAFKA_TIME: &str = ": write metadataColumns: [{name: kafka_time, field: Timestamp}] in `kafka`, and expr: \
-                          kafka_time here";
 
 /// The one list of the fields whose feature is not built, each with what to do instead. Single values of an enum that
 /// are not built are refused where the field is lowered.
@@ -29,7 +27,6 @@ const UNBUILT: &[(&str, &str)] = &[
     ("spec.sources[].format.protobuf", JSON),
     ("spec.sources[].keyFormat", OUT),
     ("spec.sources[].key", OUT),
-    ("spec.sources[].eventTime.processingTime", KAFKA_TIME),
     ("spec.sources[].maxRecordsPerEpoch", "; leave it out: limits.recordsPerEpoch is for all sources together"),
     ("spec.steps[].join", NO_STEP),
     ("spec.steps[].lookup", NO_STEP),

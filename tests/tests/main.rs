@@ -38,6 +38,7 @@ mod nobody_listens;
 mod old_checkpoints;
 mod old_tables;
 mod ordered_against_duckdb;
+mod processing_time;
 mod producer;
 mod random_kills;
 mod replay_rejected;

@@ -191,7 +191,7 @@ pub struct EventTime {
     pub expr: Option<String>,
     /// The timestamp that Kafka has for the record: {}
     pub kafka_timestamp: Option<Empty>,
-    /// Not supported yet. The clock when the record is read: {}
+    /// The clock when the record is read: {} Nothing else may be set beside it.
     pub processing_time: Option<Empty>,
     /// How long to wait for late rows, as a duration: 10m. It delays results by as much, so it is required with expr.
     /// By default 0s with kafkaTimestamp.

@@ -68,7 +68,7 @@ fn lower_into(document: &StreamPipeline, out: &mut Findings) -> Option<Plan> {
     let spec = expanded.as_ref().map_or(spec, |expanded| &expanded.spec);
     let graph = resolve::resolve(spec, &at, out);
     let sources = source::lower(document, &connections, &at, out);
-    let steps = step::lower(&spec.steps, &graph, &sources.schemas, &at.field("steps"), out);
+    let steps = step::lower(&spec.steps, &graph, &sources, &at.field("steps"), out);
     let sinks = sink::lower(spec, &graph, &sources.schemas, &steps, &at, out);
     sink::check_places(spec, &at, out);
 

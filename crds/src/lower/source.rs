@@ -31,6 +31,8 @@ pub(super) struct Sources {
     plans: Vec<Option<plan::Source>>,
     /// Each source's schema. It is known if the columns are right, even if something else in the source is wrong.
     pub(super) schemas: Vec<Option<SchemaRef>>,
+    /// Whether each source's rows take their time from the clock.
+    pub(super) are_timed_by_clock: Vec<bool>,
 }
 
 impl Sources {
@@ -51,7 +53,8 @@ pub(super) fn lower(
     let (plans, schemas): (Vec<_>, _) =
         sources.map(|(i, source)| one(document, connections, source, &at.index(i), out)).unzip();
     kafka::refuse_shared_groups(&plans, &at, out);
-    Sources { plans, schemas }
+    let by_clock = |source: &Source| source.event_time.as_ref().is_some_and(|of| of.processing_time.is_some());
+    Sources { plans, schemas, are_timed_by_clock: document.spec.sources.iter().map(by_clock).collect() }
 }
 
 fn one(
@@ -232,6 +235,9 @@ fn event_time(
     let clocks =
         [event_time.expr.is_some(), event_time.kafka_timestamp.is_some(), event_time.processing_time.is_some()];
     out.exactly_one(at, unions::CLOCKS, &clocks);
+    if clocks == [false, false, true] {
+        return by_clock(event_time, at, out);
+    }
     let delay = match &event_time.watermark_delay {
         Some(delay) => out.duration(&at.field("watermarkDelay"), delay, "0s", "99999h"),
         None if event_time.expr.is_some() => {
@@ -263,6 +269,30 @@ fn event_time(
         max_future_us: duration::as_us(max_future?),
         max_skew_us: max_skew?.map(duration::as_us),
         close_idle_windows_after_us: close_idle?.map(duration::as_us),
+    })
+}
+
+/// The time of rows that take it from the clock. No record is waited for, so nothing says for how long.
+fn by_clock(event_time: &EventTime, at: &Path, out: &mut Findings) -> Option<plan::EventTime> {
+    let EventTime { watermark_delay, max_future, idle_after, max_skew, close_idle_windows_after, .. } = event_time;
+    for (field, found, why) in [
+        ("watermarkDelay", watermark_delay, "no row is late"),
+        ("maxFuture", max_future, "no row is ahead of the clock"),
+        ("idleAfter", idle_after, "no partition holds the watermark"),
+        ("maxSkew", max_skew, "no partition is ahead of another one"),
+        ("closeIdleWindowsAfter", close_idle_windows_after, "the clock closes all windows"),
+    ] {
+        if found.is_some() {
+            out.add(&at.field(field), format!("with `processingTime`, {why}; leave it out"));
+        }
+    }
+    Some(plan::EventTime {
+        clock: Clock::ProcessingTime,
+        watermark_delay_us: 0,
+        idle_after_us: 0,
+        max_future_us: 0,
+        max_skew_us: None,
+        close_idle_windows_after_us: None,
     })
 }
 

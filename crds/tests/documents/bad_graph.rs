@@ -2,6 +2,29 @@
 
 use crate::right::told;
 
+/// A source whose rows are timed by the clock.
+const APP: &str = "  - name: app
+    kafka: {connection: events, topics: [app]}
+    format: {json: {}}
+    columns: [{name: city, type: string, required: true}, {name: price, type: double, required: true}]
+    eventTime: {processingTime: {}}
+  steps:";
+
+const UNIONS: &str = "  - {name: dearer, map: {from: app, where: price > 1}}
+  - {name: both, union: {inputs: [cleaned, app, dearer]}}
+  - name: sums
+    aggregate:
+      from: dearer
+      window: {tumbling: {size: 5m}}
+      groupBy: [{name: city}]
+      columns: [{name: revenue, expr: sum(price)}]
+  - {name: alike, union: {inputs: [app, dearer]}}
+  - {name: unlike, union: {inputs: [sums, revenue]}}
+  sinks:
+  - {name: a, from: both, delta: {uri: s3://lake/a}}
+  - {name: b, from: unlike, delta: {uri: s3://lake/b}}
+  - {name: c, from: alike, delta: {uri: s3://lake/c}}";
+
 #[test]
 fn wrong_names_and_edges() {
     let topic = told(&[
@@ -49,6 +72,10 @@ fn wrong_names_and_edges() {
                          - {name: bad, from: b.Rejected, delta: {uri: s3://lake/bad}}",
                 )],
             ],
+        ),
+        (
+            "rows that are timed by the clock meet no others, whatever lies between",
+            &[&[("  steps:", APP), ("  sinks:", UNIONS)]],
         ),
         ("what leads to no sink is refused", &[&[("from: revenue", "from: cleaned")]]),
         (

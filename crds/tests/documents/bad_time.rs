@@ -24,6 +24,18 @@ fn wrong_times_and_windows() {
     let topic = told(&[
         ("a window without an event time is refused", &[&[("    eventTime: {expr: ts, watermarkDelay: 10m}\n", "")]]),
         ("an event time that is no timestamp is refused", &[&[("eventTime: {expr: ts", "eventTime: {expr: city")]]),
+        (
+            "nothing says for how long to wait where the clock gives the time",
+            &[
+                &[("{expr: ts, watermarkDelay: 10m}", "{processingTime: {}}")],
+                &[(
+                    "{expr: ts, watermarkDelay: 10m}",
+                    "{processingTime: {}, watermarkDelay: 0s, maxFuture: 1h, idleAfter: 1m, maxSkew: 1h, \
+                     closeIdleWindowsAfter: 1h}",
+                )],
+                &[("{expr: ts, watermarkDelay: 10m}", "{processingTime: {}, kafkaTimestamp: {}, maxSkew: 1h}")],
+            ],
+        ),
         ("the watermark delay is the author's to choose", &[&[(", watermarkDelay: 10m", "")]]),
         (
             "a number for a duration or a size is told what to write",

@@ -26,7 +26,8 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "{spec: {sources: [{name: rides, eventTime: {expr: null}}]}}",
-        "spec.sources[0].eventTime: Invalid value: found none of expr or kafkaTimestamp; exactly one should be there",
+        "spec.sources[0].eventTime: Invalid value: found none of expr, kafkaTimestamp or processingTime; exactly \
+         one should be there",
     ),
     (
         "{spec: {steps: [{name: empty}]}}",

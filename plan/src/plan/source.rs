@@ -39,6 +39,12 @@ impl Source {
     pub fn is_timed_by_kafka(&self) -> bool {
         self.event_time.as_ref().is_some_and(|of| matches!(of.clock, Clock::KafkaTimestamp))
     }
+
+    /// Whether a row's time is the clock's when the row is read.
+    #[must_use]
+    pub fn is_timed_by_clock(&self) -> bool {
+        self.event_time.as_ref().is_some_and(|of| matches!(of.clock, Clock::ProcessingTime))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -135,6 +141,9 @@ pub enum Clock {
     Expr(ScalarExpr),
     /// The timestamp that Kafka has for the record.
     KafkaTimestamp,
+    /// The clock of the machine that reads the row: one reading per epoch. The source's watermark is the clock too, so
+    /// no delay and no limit has a meaning.
+    ProcessingTime,
 }
 
 #[derive(Debug, Clone)]

@@ -112,6 +112,7 @@ mod tests {
             topics_gone: Vec::new(),
             watermark_before_us: None,
             watermark_after_us: watermark_us,
+            processing_time_us: None,
             moved_by: None,
             held_by: None,
             partitions: partitions.collect(),

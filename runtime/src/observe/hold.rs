@@ -47,6 +47,7 @@ mod tests {
             held_by: None,
             watermark_before_us: None,
             watermark_after_us: None,
+            processing_time_us: None,
             partitions: partitions.collect(),
             counts: SourceCounts::default(),
             bad_share: BadShare::default(),

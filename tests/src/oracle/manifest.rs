@@ -21,8 +21,12 @@ pub struct Manifest {
     /// Distinguishes the writer from any other one of its generation.
     pub nonce: String,
     pub clock_us: i64,
+    /// Whether a run has come to its end.
+    pub reaches_end: bool,
     pub watermark_before_us: Option<i64>,
     pub watermark_after_us: Option<i64>,
+    /// The time of the rows, if it is the clock's.
+    pub processing_time_us: Option<i64>,
     /// `Clock` or `EndOfRun`, if the watermark moved further than the records say.
     pub moved_by: Option<String>,
     /// `Discovery`, if the watermark stays behind what the records say.
@@ -110,8 +114,10 @@ impl Manifest {
             generation: 1,
             nonce: String::new(),
             clock_us: i64::MAX,
+            reaches_end: false,
             watermark_before_us: None,
             watermark_after_us: None,
+            processing_time_us: None,
             moved_by: None,
             held_by: None,
             partitions: Vec::new(),
@@ -251,8 +257,10 @@ pub fn parse(json: &Json) -> Manifest {
         generation: number(&json["writer"], "generation"),
         nonce: json["writer"]["nonce"].as_str().unwrap().to_owned(),
         clock_us: json["clockUs"].as_i64().unwrap(),
+        reaches_end: json["until"]["reached"].as_bool().unwrap_or_default(),
         watermark_before_us: source["watermarkBeforeUs"].as_i64(),
         watermark_after_us: source["watermarkAfterUs"].as_i64(),
+        processing_time_us: source["processingTimeUs"].as_i64(),
         moved_by: source["movedBy"].as_str().map(str::to_owned),
         held_by: source["heldBy"].as_str().map(str::to_owned),
         partitions: source["partitions"].as_array().map_or_else(Vec::new, |all| all.iter().map(partition).collect()),

@@ -23,6 +23,8 @@ pub enum Kind {
     OfInput,
     /// A source whose event time is Kafka's timestamp.
     KafkaTimestamp,
+    /// Sources whose rows take their time from the clock. Rows with other times may not meet theirs.
+    ProcessingTime,
     Deduplicate,
     DeduplicateByTime,
     TopOfInput,
@@ -33,12 +35,13 @@ pub enum Kind {
 }
 
 /// What the engine has.
-pub const BUILT: [Kind; 12] = [
+pub const BUILT: [Kind; 13] = [
     Kind::Map,
     Kind::Union,
     Kind::Window,
     Kind::OfInput,
     Kind::KafkaTimestamp,
+    Kind::ProcessingTime,
     Kind::Deduplicate,
     Kind::DeduplicateByTime,
     Kind::Unnest,
@@ -53,12 +56,12 @@ const STEPS: std::ops::Range<usize> = 2..6;
 
 impl Kind {
     fn is_keyed(self) -> bool {
-        !matches!(self, Self::Map | Self::Union | Self::KafkaTimestamp | Self::Unnest)
+        !matches!(self, Self::Map | Self::Union | Self::KafkaTimestamp | Self::ProcessingTime | Self::Unnest)
     }
 
     /// Whether the rows that leave depend on how the input is cut into epochs, even if none is late.
     pub fn depends_on_cuts(self) -> bool {
-        self == Self::Deduplicate
+        matches!(self, Self::Deduplicate | Self::ProcessingTime)
     }
 }
 
@@ -132,6 +135,7 @@ fn sources(rng: &mut ChaCha8Rng, kinds: &[Kind], size_us: i64) -> Vec<Source> {
     if kinds.contains(&Kind::Unnest) {
         columns.push(of("list", Type::List(&Type::Bigint), false));
     }
+    let by_clock = kinds.contains(&Kind::ProcessingTime) && rng.random_bool(0.3);
     (0..rng.random_range(1..4))
         .map(|i| {
             let stamped = kinds.contains(&Kind::KafkaTimestamp) && rng.random_bool(0.2);
@@ -142,6 +146,7 @@ fn sources(rng: &mut ChaCha8Rng, kinds: &[Kind], size_us: i64) -> Vec<Source> {
                 max_skew_us: rng.random_bool(0.2).then_some(size_us.max(1_000_000)),
                 close_idle_windows_after_us: None,
             };
+            let event_time = if by_clock { EventTime::by_clock() } else { event_time };
             // Sometimes two sources read one topic.
             let topic = if i > 0 && rng.random_bool(0.2) { i - 1 } else { i };
             Source {

@@ -5,7 +5,7 @@
 use arrow::array::RecordBatch;
 use weir_plan::key_group::KeyRanges;
 use weir_runtime::decode::Decoder;
-use weir_runtime::engine::stateless::{Evaluated, Stateless};
+use weir_runtime::engine::stateless::{Evaluated, Stateless, Times};
 use weir_runtime::keyed::edge::{EdgeReport, EdgeSender};
 use weir_runtime::keyed::{KeyedOperator, KeyedStep, Marks};
 use weir_runtime::sink::delta::TableFiles;
@@ -47,7 +47,9 @@ pub fn evaluate_unmeasured(stateless: &Stateless, batches: &[RecordBatch]) -> Re
     let mut all = Vec::with_capacity(batches.len());
     for batch in batches {
         let mut bad = None;
-        stateless.evaluate(batch, &[vec![Some(WATERMARK_US)]], Some(CLOCK_US), &mut |row, part| match part {
+        let before_us = [vec![Some(WATERMARK_US)]];
+        let times = Times { before_us: &before_us, latest_us: Some(CLOCK_US), now_us: CLOCK_US };
+        stateless.evaluate(batch, times, &mut |row, part| match part {
             Ok(evaluated) => all.push(evaluated),
             Err(why) => bad = Some(format!("ride {row} can't be evaluated: {why:?}")),
         });

@@ -18,6 +18,7 @@ use weir_plan::types::EVENT_TIME;
 
 use super::graph::Graph;
 use super::planning;
+use super::source::Sources;
 use crate::document::{Step, unions};
 use crate::finding::{Findings, Path};
 
@@ -39,6 +40,8 @@ pub(in crate::lower) struct Lowered {
     pub(in crate::lower) carries_window: bool,
     /// Whether rows come from a keyed step, or from a step behind one, so that they have no place in Kafka.
     pub(in crate::lower) is_behind_keys: bool,
+    /// Whether the rows' times come from the clock (`processingTime`).
+    pub(in crate::lower) is_timed_by_clock: bool,
 }
 
 impl Steps {
@@ -154,13 +157,7 @@ pub(super) fn check_kind(step: &Step, at: &Path, out: &mut Findings) {
 /// What to do if there are more expressions than may be planned.
 const INSTEAD: &str = "compute what lies deep in a map step of its own, or split the steps over several pipelines";
 
-pub(super) fn lower(
-    steps: &[Step],
-    graph: &Graph,
-    sources: &[Option<SchemaRef>],
-    at: &Path,
-    out: &mut Findings,
-) -> Steps {
+pub(super) fn lower(steps: &[Step], graph: &Graph, sources: &Sources, at: &Path, out: &mut Findings) -> Steps {
     let mut lowered = Steps {
         by_position: steps.iter().map(|_| Lowered::default()).collect(),
         names: steps.iter().map(|step| step.name.clone()).collect(),
@@ -176,21 +173,26 @@ pub(super) fn lower(
         let Some((kind, operation)) = operations[i] else { continue };
         let upstream = |input: &Option<Input>| Upstream {
             input: input.and_then(|input| lowered.in_plan(input)),
-            schema: input.and_then(|input| lowered.schema_of(input, sources)),
+            schema: input.and_then(|input| lowered.schema_of(input, &sources.schemas)),
             carries_window: lowered.is(*input, |step| step.carries_window),
             is_behind_keys: lowered.is(*input, |step| step.is_behind_keys),
+            is_timed_by_clock: match input {
+                Some(Input::Source(source)) => sources.are_timed_by_clock[*source],
+                _ => lowered.is(*input, |step| step.is_timed_by_clock),
+            },
         };
         let from: Vec<_> = graph.step_inputs[i].iter().map(upstream).collect();
         let (step_at, at) = (at.index(i), at.index(i).field(kind));
         let Lowered { op, schema, carries_window, .. } = operation.lower(&from, &at, out);
         let is_behind_keys = operation.is_keyed() || from.iter().any(|from| from.is_behind_keys);
+        let is_timed_by_clock = from.iter().any(|from| from.is_timed_by_clock);
         if from.iter().any(|from| from.schema.is_none()) {
             for (at, sql) in operation.expressions(&at) {
                 out.checked(&at, expr::check_syntax(sql).map_err(|e| e.to_string()));
             }
         }
         let op = op.filter(|_| out.is_sound(&step_at));
-        lowered.by_position[i] = Lowered { op, schema, carries_window, is_behind_keys };
+        lowered.by_position[i] = Lowered { op, schema, carries_window, is_behind_keys, is_timed_by_clock };
     }
     lowered
 }
@@ -203,6 +205,8 @@ pub(in crate::lower) struct Upstream {
     carries_window: bool,
     /// See [`Lowered::is_behind_keys`].
     is_behind_keys: bool,
+    /// See [`Lowered::is_timed_by_clock`].
+    is_timed_by_clock: bool,
 }
 
 fn compile_all<'a>(

@@ -45,7 +45,9 @@ impl Operation for Union {
         let Some(schemas) = schemas.filter(|schemas| !schemas.is_empty()) else { return Lowered::default() };
         let mut of_inputs = Vec::with_capacity(schemas.len());
         for (i, schema) in schemas.iter().enumerate() {
-            of_inputs.push(out.checked(&at.index(i), matched(&self.inputs, i, schemas[0], schema)));
+            let matched = matched(&self.inputs, i, schemas[0], schema);
+            let of_input = matched.and_then(|columns| self.check_clocks(i, from).map(|()| columns));
+            of_inputs.push(out.checked(&at.index(i), of_input));
         }
         // Nothing is known of the union's columns while its inputs contradict each other.
         let Some(columns) = of_inputs.into_iter().collect::<Option<Vec<_>>>() else { return Lowered::default() };
@@ -57,6 +59,22 @@ impl Operation for Union {
             carries_window: from.iter().all(|from| from.carries_window),
             ..Lowered::default()
         }
+    }
+}
+
+impl Union {
+    /// Checks that the times of an input's rows mean the same as those of the first one's. The error is one sentence.
+    fn check_clocks(&self, input: usize, from: &[Upstream]) -> Result<(), String> {
+        let (own, other) = (quoted(&self.inputs[input]), quoted(&self.inputs[0]));
+        let (by_clock, by_record) = match (from[input].is_timed_by_clock, from[0].is_timed_by_clock) {
+            (true, false) => (own, other),
+            (false, true) => (other, own),
+            (true, true) | (false, false) => return Ok(()),
+        };
+        Err(format!(
+            "the rows of {by_clock} have the time when they are read (processingTime), and those of {by_record} the \
+             time of their records: give their sources one kind of eventTime, such as kafkaTimestamp"
+        ))
     }
 }
 

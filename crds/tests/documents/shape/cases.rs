@@ -408,8 +408,8 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.sources[].eventTime.processingTime",
-        "spec: {sources: [{name: rides, eventTime: {processingTime: {}}}]}",
-        Refused,
+        "spec: {sources: [{name: rides, eventTime: {expr: null, watermarkDelay: null, processingTime: {}}}]}",
+        Changes,
     ),
     ("spec.sources[].eventTime.maxFuture", "spec: {sources: [{name: rides, eventTime: {maxFuture: 2h}}]}", Changes),
     ("spec.sources[].eventTime.idleAfter", "spec: {sources: [{name: rides, eventTime: {idleAfter: 1h}}]}", Changes),

@@ -39,6 +39,7 @@ fn everything() -> Manifest {
             topics_gone: vec!["rides-old".into()],
             watermark_before_us: None,
             watermark_after_us: Some(1_699_999_400_000_000),
+            processing_time_us: None,
             moved_by: Some(MovedBy::Clock),
             held_by: Some(HeldBy::Discovery),
             partitions: vec![PartitionProgress {
@@ -168,6 +169,17 @@ fn the_v2_fixture_is_read_and_written_byte_for_byte() {
     }
     assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(FIXTURE));
     assert_eq!(Manifest::decode(Epoch(42), LINEAGE, FIXTURE).unwrap(), everything());
+}
+
+/// The fixture is older than this field.
+#[test]
+fn the_time_of_rows_that_take_it_from_the_clock_is_written_and_read() {
+    let mut manifest = everything();
+    manifest.sources[0].processing_time_us = Some(1_699_999_300_000_000);
+    let written = manifest.encode().unwrap();
+    let text = String::from_utf8_lossy(&written);
+    assert!(text.contains(r#""watermarkAfterUs":1699999400000000,"processingTimeUs":1699999300000000,"#), "{text}");
+    assert_eq!(Manifest::decode(Epoch(42), LINEAGE, &written).unwrap(), manifest);
 }
 
 /// The bytes must name the sinks and what these are to commit; the test does not rely on the structs that are written

@@ -18,6 +18,9 @@ pub struct SourceProgress {
     /// or is idle.
     pub watermark_before_us: Option<i64>,
     pub watermark_after_us: Option<i64>,
+    /// The time of this epoch's rows, in microseconds, if the source takes it from the clock; `None` if no rows came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processing_time_us: Option<i64>,
     /// Why the watermark moved further than the records allow, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_by: Option<MovedBy>,

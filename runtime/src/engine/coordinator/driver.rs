@@ -19,6 +19,7 @@ use crate::checkpoint::content::DataEpoch;
 use crate::checkpoint::layout::COMPACTED_FROM;
 use crate::checkpoint::manifest::Task;
 use crate::clock::{since, steady};
+use crate::engine::lanes::Before;
 use crate::engine::sinks::outputs::Parts;
 use crate::engine::source_run::SourceRun;
 use crate::engine::start::{Running, start};
@@ -142,7 +143,7 @@ impl Running {
                 self.observer.closed(&closed.sources, closed.clock_us, &latest_offsets(&self.sources));
             }
             let parts = self.lane_sinks.parts().await?;
-            if closed.took_in_something() || (due == Due::AllRead && !self.until_reached()) {
+            if closed.is_due {
                 let reached = due == Due::AllRead;
                 self.decide_and_commit(closed, parts, reached, summary).await?;
             }
@@ -161,10 +162,11 @@ impl Running {
     /// Sends the lanes the watermarks of the keyed steps at the start of the next epoch, and lets them read.
     fn begin_epoch(&self) {
         let sources_us = self.watermarks_us();
-        let of_edges = |lane: &LaneStage| {
-            lane.edges.iter().map(|edge| self.graph.flow().inputs_us(edge.step, &sources_us)).collect()
+        let of_lanes = |(lane, source_us): (&LaneStage, &Option<i64>)| Before {
+            source_us: *source_us,
+            edges_us: lane.edges.iter().map(|edge| self.graph.flow().inputs_us(edge.step, &sources_us)).collect(),
         };
-        self.lanes.begin(&self.graph.stages.lanes.iter().map(of_edges).collect::<Vec<_>>());
+        self.lanes.begin(&self.graph.stages.lanes.iter().zip(&sources_us).map(of_lanes).collect::<Vec<_>>());
     }
 
     /// The watermark of each source, µs.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use weir_plan::panics;
 
-pub use self::lane::{Assignment, AwaitedSchema, BadRecords, LaneParts, LaneReport, Metadata, PartitionReport};
+pub use self::lane::{Assignment, AwaitedSchema, BadRecords, Before, LaneParts, LaneReport, Metadata, PartitionReport};
 use self::lane::{Command, Lane, LaneMessage, Reports};
 pub use self::open_epoch::OpenEpoch;
 pub use self::skew::{Skew, SkewOfSource};
@@ -83,13 +83,12 @@ impl Lanes {
         self.lanes.len() as u64
     }
 
-    /// Opens an epoch. `before_us` has, per source and per edge from its lanes to a keyed step, the watermarks (µs) of
-    /// the step's inputs.
-    pub fn begin(&self, before_us: &[Vec<Vec<Option<i64>>>]) {
+    /// Opens an epoch. `before` has what the lanes of each source are to know.
+    pub fn begin(&self, before: &[Before]) {
         self.epoch.reset();
         for lane in &self.lanes {
             // A lane that has ended has left its reason with the reports.
-            let _ = lane.commands.try_send(Command::Begin { before_us: before_us[lane.source].clone() });
+            let _ = lane.commands.try_send(Command::Begin(before[lane.source].clone()));
         }
     }
 
@@ -175,7 +174,7 @@ mod tests {
             Arc::new(OpenEpoch::new(limits, u64::MAX, Arc::new(Memory::new(None).unwrap()), Arc::new(|| 0))),
         )
         .unwrap();
-        lanes.begin(&[Vec::new()]);
+        lanes.begin(&[Before::default()]);
         lanes
     }
 

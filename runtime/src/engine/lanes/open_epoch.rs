@@ -11,6 +11,9 @@ use weir_plan::plan::Limits;
 use crate::clock::{Clock, steady};
 use crate::memory::Memory;
 
+/// Stands for a reading of the clock that nobody has taken yet.
+const NOT_READ: i64 = i64::MIN;
+
 pub struct OpenEpoch {
     records: AtomicU64,
     bytes: AtomicU64,
@@ -22,6 +25,8 @@ pub struct OpenEpoch {
     now_us: Clock,
     /// The latest reading of it.
     clock_us: AtomicI64,
+    /// The epoch's reading for rows that take their time from the clock; [`NOT_READ`] until somebody needs it.
+    rows_clock_us: AtomicI64,
     /// Whether the epoch is to be closed before its trigger or a limit says so.
     early: AtomicBool,
     topic_gone: AtomicBool,
@@ -48,7 +53,8 @@ impl OpenEpoch {
             limits,
             lanes_at_bound: AtomicU64::new(0),
             now_us,
-            clock_us: AtomicI64::new(i64::MIN),
+            clock_us: AtomicI64::new(NOT_READ),
+            rows_clock_us: AtomicI64::new(NOT_READ),
             early: AtomicBool::new(false),
             topic_gone: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
@@ -91,6 +97,24 @@ impl OpenEpoch {
     pub fn clock_us(&self) -> i64 {
         let now = (self.now_us)();
         self.clock_us.fetch_max(now, Ordering::Relaxed).max(now)
+    }
+
+    /// The time (µs) of all rows of the epoch that take it from the clock: whoever comes first reads the clock.
+    pub fn rows_clock_us(&self) -> i64 {
+        self.rows_clock_us_or(self.clock_us())
+    }
+
+    /// Reads the clock for the last time in the epoch, µs. No row of the epoch has a later time by the clock: a lane
+    /// that reads its first record after this gets this reading.
+    pub fn closing_clock_us(&self) -> i64 {
+        let now_us = self.clock_us();
+        // A lane may have read the clock a moment later than this, and come first.
+        self.rows_clock_us_or(now_us).max(now_us)
+    }
+
+    fn rows_clock_us_or(&self, now_us: i64) -> i64 {
+        let taken = self.rows_clock_us.compare_exchange(NOT_READ, now_us, Ordering::Relaxed, Ordering::Relaxed);
+        taken.err().unwrap_or(now_us)
     }
 
     /// Records read since the epoch was opened.
@@ -147,6 +171,7 @@ impl OpenEpoch {
         self.bytes.store(0, Ordering::Relaxed);
         self.reserved.store(0, Ordering::Relaxed);
         self.early.store(false, Ordering::Relaxed);
+        self.rows_clock_us.store(NOT_READ, Ordering::Relaxed);
     }
 
     /// Tells the lanes to end at their next look.
@@ -224,6 +249,26 @@ mod tests {
         assert!(epoch.is_full());
         epoch.reset();
         assert_eq!((epoch.records(), epoch.is_full(), epoch.reserve(1)), (0, false, 1));
+    }
+
+    #[test]
+    fn all_rows_of_an_epoch_have_one_time_by_the_clock_and_none_is_later_than_its_end() {
+        let now = Arc::new(AtomicI64::new(5));
+        let shown = Arc::clone(&now);
+        let limits = Limits { records_per_epoch: 1, bytes_per_epoch: 1 };
+        let memory = Arc::new(Memory::new(None).unwrap());
+        let epoch = OpenEpoch::new(limits, 1, memory, Arc::new(move || shown.load(Ordering::Relaxed)));
+        let set = |us| now.store(us, Ordering::Relaxed);
+        assert_eq!(epoch.rows_clock_us(), 5);
+        set(7);
+        assert_eq!((epoch.rows_clock_us(), epoch.closing_clock_us()), (5, 7));
+        epoch.reset();
+        assert_eq!(epoch.closing_clock_us(), 7);
+        set(9);
+        assert_eq!(epoch.rows_clock_us(), 7, "a lane comes to its first record after the end");
+        epoch.reset();
+        set(3);
+        assert_eq!((epoch.rows_clock_us(), epoch.closing_clock_us()), (9, 9), "the clock was set back");
     }
 
     #[test]

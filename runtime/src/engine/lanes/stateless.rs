@@ -13,6 +13,7 @@ use weir_plan::Plan;
 use weir_plan::plan::{Clock, Input};
 use weir_plan::quote::quoted;
 use weir_plan::stages::{Edge, LaneStage};
+use weir_plan::types::timestamp_type;
 
 use crate::build::Graph;
 use crate::keyed::{KeyedStep, Prepared};
@@ -27,6 +28,17 @@ pub struct Stateless {
     /// One per sink of the source's lanes.
     fitness: Vec<Arc<dyn Fitness>>,
     needs_origins: bool,
+}
+
+/// The times by which rows are judged, in µs.
+#[derive(Clone, Copy)]
+pub struct Times<'a> {
+    /// Per edge from the source's lanes, the watermarks of its step's inputs at the start of the epoch.
+    pub before_us: &'a [Vec<Option<i64>>],
+    /// Rows with a later event time are bad.
+    pub latest_us: Option<i64>,
+    /// The time of every row, if the source takes it from the clock.
+    pub now_us: i64,
 }
 
 /// The result of a batch.
@@ -66,19 +78,16 @@ impl Stateless {
         Self { graph, source, fitness, needs_origins }
     }
 
-    /// Evaluates a decoded batch. `before_us` has, per edge from the source's lanes, the watermarks of its step's
-    /// inputs at the start of the epoch. Rows with an event time after `latest_us` are bad. `each` gets what comes of
-    /// the batch in the order of rows, with the index of the first row that it comes of. Mostly that is one result. If
-    /// there are bad rows, each comes alone, with the parts of the batch around them. A batch that becomes too large
-    /// comes in parts too, so no more than one part is in memory.
+    /// Evaluates a decoded batch. `each` gets what comes of the batch in the order of rows, with the index of the first
+    /// row that it comes of. Mostly that is one result. If there are bad rows, each comes alone, with the parts of the
+    /// batch around them. A batch that becomes too large comes in parts too, so no more than one part is in memory.
     pub fn evaluate(
         &self,
         decoded: &RecordBatch,
-        before_us: &[Vec<Option<i64>>],
-        latest_us: Option<i64>,
+        times: Times<'_>,
         each: &mut dyn FnMut(usize, Result<Evaluated, Why>),
     ) {
-        in_parts(decoded, &|batch| self.attempt(batch, Times { before_us, latest_us }), each);
+        in_parts(decoded, &|batch| self.attempt(batch, times), each);
     }
 
     fn attempt(&self, decoded: &RecordBatch, times: Times<'_>) -> Result<Evaluated, Why> {
@@ -86,7 +95,7 @@ impl Stateless {
         let source = &plan.sources[self.source];
         let own_columns = source.schema.fields().len();
         let clock = source.event_time.as_ref().map(|of| &of.clock);
-        let event_times = clock.map(|clock| event_times(clock, decoded, own_columns - 1)).transpose()?;
+        let event_times = clock.map(|clock| event_times(clock, decoded, own_columns - 1, times.now_us)).transpose()?;
         if let (Some(found), Some(latest_us)) = (&event_times, times.latest_us)
             && let Some(time_us) = max(found).filter(|time| *time > latest_us)
         {
@@ -216,24 +225,26 @@ fn not_fed(kind: &str, name: &str) -> String {
     format!("{kind} {}: a bug in Weir: no rows of this source come to it", quoted(name))
 }
 
-/// The times by which rows are judged.
-#[derive(Clone, Copy)]
-struct Times<'a> {
-    before_us: &'a [Vec<Option<i64>>],
-    latest_us: Option<i64>,
-}
-
-/// The event times of decoded rows. If Kafka gives them, they are the column at `kafka_times`.
-fn event_times(clock: &Clock, decoded: &RecordBatch, kafka_times: usize) -> Result<TimestampMicrosecondArray, String> {
-    let times = match clock {
-        Clock::Expr(expr) => expr.evaluate(decoded).map_err(|e| format!("the event time: {e}"))?,
-        Clock::KafkaTimestamp => Arc::clone(decoded.column(kafka_times)),
+/// The event times of decoded rows. If Kafka gives them, they are the column at `kafka_times`; if the clock does, they
+/// are `now_us`.
+fn event_times(
+    clock: &Clock,
+    decoded: &RecordBatch,
+    kafka_times: usize,
+    now_us: i64,
+) -> Result<TimestampMicrosecondArray, String> {
+    let (times, null) = match clock {
+        Clock::Expr(expr) => (
+            expr.evaluate(decoded).map_err(|e| format!("the event time: {e}"))?,
+            format!("the event time ({}) is null", expr.sql),
+        ),
+        Clock::KafkaTimestamp => {
+            (Arc::clone(decoded.column(kafka_times)), "the record has no timestamp, which is its event time".to_owned())
+        }
+        Clock::ProcessingTime => {
+            let times = TimestampMicrosecondArray::from_value(now_us, decoded.num_rows());
+            return Ok(times.with_data_type(timestamp_type()));
+        }
     };
-    if times.null_count() > 0 {
-        return Err(match clock {
-            Clock::Expr(expr) => format!("the event time ({}) is null", expr.sql),
-            Clock::KafkaTimestamp => "the record has no timestamp, which is its event time".to_owned(),
-        });
-    }
-    Ok(times.as_primitive::<TimestampMicrosecondType>().clone())
+    if times.null_count() > 0 { Err(null) } else { Ok(times.as_primitive::<TimestampMicrosecondType>().clone()) }
 }

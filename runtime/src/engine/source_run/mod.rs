@@ -47,6 +47,8 @@ pub struct SourceRun {
 #[derive(Default)]
 pub struct Read {
     counts: SourceCounts,
+    /// The time (µs) of the rows, if it is the clock's.
+    processing_time_us: Option<i64>,
     first_bad: Option<String>,
     waiting: usize,
 }
@@ -79,18 +81,17 @@ impl SourceRun {
                 if until.is_some() { "this run has nothing to read" } else { "the pipeline waits for one to appear" };
             tracing::warn!("source {}: no topic matches `topicPattern`; {more}", quoted(&source.name));
         }
-        let delay_us = source.event_time.as_ref().map_or(0, |e| e.watermark_delay_us);
+        let delay = match &source.event_time {
+            // No record of a partition that is found later is late, so nothing makes the looks more urgent.
+            Some(_) if source.is_timed_by_clock() => every * 2,
+            Some(event_time) => Duration::from_micros(event_time.watermark_delay_us.unsigned_abs()),
+            None => Duration::ZERO,
+        };
         // What a run with an end would find later belongs to the next run.
         let every = until.is_none().then_some(every);
         Self {
             topics: TopicWatch::new(Arc::clone(&input), progress.topic_ids.clone(), now),
-            discovery: Discovery::new(
-                Arc::clone(&input),
-                every,
-                Duration::from_micros(delay_us.unsigned_abs()),
-                looked_at,
-                now,
-            ),
+            discovery: Discovery::new(Arc::clone(&input), every, delay, looked_at, now),
             renewal: Renewal::new(Arc::clone(&input), now),
             evidence: Evidence::new(Arc::clone(&input), now),
             reading,
@@ -212,6 +213,8 @@ impl SourceRun {
             counts.rejected += report.bad.rejected;
             counts.filtered += report.filtered;
             counts.bytes += report.bytes;
+            // All lanes say the same.
+            read.processing_time_us = read.processing_time_us.or(report.processing_time_us);
             read.first_bad = read.first_bad.or(report.bad.first.take());
             read.waiting += report.partitions.iter().filter(|p| p.waits).count();
             self.reading.take_in(std::mem::take(&mut report.partitions), at);
@@ -234,6 +237,7 @@ impl SourceRun {
         let bad = read.counts.bad() + self.reading.unreadable();
         let closed = self.reading.close(read.counts, self.topics.pinned(), held_by);
         let mut progress = closed.map_err(|share| too_many_bad(self.name(), share, read.first_bad.as_deref()))?;
+        progress.processing_time_us = read.processing_time_us;
         if let Some((to_us, by)) = further.filter(|_| held_by.is_none()) {
             self.reading.raise(&mut progress, to_us, by);
         }

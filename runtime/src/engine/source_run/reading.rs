@@ -26,6 +26,8 @@ pub struct Reading {
     max_bad_per_million: Option<u64>,
     /// A partition does not hold the watermark if its end was reached this long ago and still is its end.
     idle_after: Duration,
+    /// Whether rows take their time from the clock. Then partitions have no watermark and none is idle.
+    is_timed_by_clock: bool,
     partitions: Vec<Partition>,
     watermark: SourceWatermark,
     quiet_for: Option<Duration>,
@@ -102,7 +104,8 @@ impl Reading {
     pub fn resume(source: &Source, progress: &SourceProgress, until: Option<&Until>, now: Instant) -> Self {
         let (delay_us, idle_after_us) =
             source.event_time.as_ref().map_or((0, 0), |e| (e.watermark_delay_us, e.idle_after_us));
-        let of_partitions = progress.partitions.iter().map(|p| p.watermark_us).collect();
+        let is_timed_by_clock = source.is_timed_by_clock();
+        let of_partitions = progress.partitions.iter().map(|p| p.watermark_us.filter(|_| !is_timed_by_clock)).collect();
         let partitions = progress.partitions.iter().map(|p| {
             let id = TopicPartition { topic: p.topic.clone(), partition: p.partition };
             let bound = until.map(|until| bound_of(until, &source.name, &id));
@@ -113,6 +116,7 @@ impl Reading {
             bad_share: progress.bad_share,
             max_bad_per_million: source.bad_records.max_per_million,
             idle_after: Duration::from_micros(idle_after_us.unsigned_abs()),
+            is_timed_by_clock,
             partitions: partitions.collect(),
             watermark: SourceWatermark::new(delay_us, progress.watermark_after_us, of_partitions),
             quiet_for: None,
@@ -151,7 +155,7 @@ impl Reading {
     /// Whether nothing comes from any partition, so that the source holds nothing up.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.partitions.iter().all(|p| p.idle)
+        !self.is_timed_by_clock && self.partitions.iter().all(|p| p.idle)
     }
 
     /// Moves the watermark of the epoch that was just closed further than its records do.
@@ -160,6 +164,11 @@ impl Reading {
             closed.watermark_after_us = self.watermark.raise(to_us);
             closed.moved_by = Some(by);
         }
+    }
+
+    /// Moves the watermark of the epoch that was just closed to the clock, which gives the rows their time.
+    pub fn follow_clock(&mut self, closed: &mut SourceProgress, clock_us: i64) {
+        closed.watermark_after_us = self.watermark.raise(clock_us);
     }
 
     /// The greatest event time of each partition so far, in µs.
@@ -211,6 +220,9 @@ impl Reading {
     /// What holds the watermark of the epoch that was closed last.
     #[must_use]
     pub fn held_by(&self, closed: &SourceProgress) -> Option<Hold> {
+        if self.is_timed_by_clock {
+            return None;
+        }
         hold(closed, |index| self.partitions[index].not_idle.clone())
     }
 
@@ -245,6 +257,9 @@ impl Reading {
     /// reason, which may be that the leader is silent.
     #[must_use]
     pub fn quiet(&self, at: Instant) -> Vec<TopicPartition> {
+        if self.is_timed_by_clock {
+            return Vec::new();
+        }
         let asked = |i: usize, p: &Partition| !p.is_gone && (self.is_quiet(i, at) || self.stands_still(p, at));
         self.partitions.iter().enumerate().filter(|(i, p)| asked(*i, p)).map(|(_, p)| p.id.clone()).collect()
     }
@@ -268,6 +283,9 @@ impl Reading {
     /// Decides which partitions are idle at `at`, when the epoch's clock was read. `ends` has the answers of the
     /// leaders that were asked after that.
     pub fn judge(&mut self, at: Instant, ends: &Ends) {
+        if self.is_timed_by_clock {
+            return;
+        }
         for index in 0..self.partitions.len() {
             let is_quiet = self.is_quiet(index, at);
             let stands_still = self.stands_still(&self.partitions[index], at);
@@ -346,6 +364,7 @@ impl Reading {
             topics_gone: take(&mut self.gone),
             watermark_before_us: before_us,
             watermark_after_us: after_us,
+            processing_time_us: None,
             moved_by: None,
             held_by,
             partitions,

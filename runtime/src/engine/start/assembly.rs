@@ -67,7 +67,7 @@ impl Assembly {
         for (index, ((source, run), lane_count)) in self.plan.sources.iter().zip(sources).zip(lane_counts).enumerate() {
             let stage = &self.graph.stages.lanes[index];
             let fitness: Vec<_> = stage.sinks.iter().map(|i| sink::fitness(&self.plan.sinks[*i])).collect();
-            let reading = &run.reading;
+            let (reading, timed) = (&run.reading, source.event_time.as_ref());
             for input in block_in_place(|| run.input().assign(&reading.positions(), lane_count))? {
                 lanes.push(LaneParts {
                     source: index,
@@ -82,8 +82,9 @@ impl Assembly {
                     bad_records: BadRecords::new(source.bad_records.policy, inputs_of(&stage.rejected_sinks)),
                     skips_tombstones: source.tombstones == Tombstones::Skip,
                     keeps_records: source.bad_records.policy == BadRecordsPolicy::Output,
-                    max_future_us: source.event_time.as_ref().map(|e| e.max_future_us),
+                    max_future_us: timed.filter(|_| !source.is_timed_by_clock()).map(|e| e.max_future_us),
                     is_timed_by_kafka: source.is_timed_by_kafka(),
+                    is_timed_by_clock: source.is_timed_by_clock(),
                     on_lost_offsets: source.kafka.on_lost_offsets,
                     run_ends: reading.run_ends(),
                     skew: skews[index].clone(),

@@ -240,6 +240,7 @@ impl<'a> Base<'a> {
             topics_gone: topics.gone.clone(),
             watermark_before_us: watermark_us,
             watermark_after_us: watermark_us,
+            processing_time_us: None,
             moved_by: None,
             held_by: None,
             partitions: partitions.collect(),

@@ -25,7 +25,15 @@ impl Workers {
     /// leave by `limit_us`.
     pub async fn leaves_by(&mut self, source: usize, limit_us: i64) -> Result<Option<i64>> {
         let leaving = self.leaving(limit_us).await?;
-        Ok(leaves_by(&self.graph, source, &leaving))
+        Ok(leave_by(&self.graph, source, &leaving).max())
+    }
+
+    /// Whether something that is held or was taken in, in the source's part of the graph, leaves if the watermarks of
+    /// its sources are at `limit_us`.
+    pub async fn something_leaves_by(&mut self, source: usize, limit_us: i64) -> Result<bool> {
+        let leaving = self.leaving(limit_us).await?;
+        // Steps whose input is behind the sources have less time, and their entries may leave only later.
+        Ok(leave_by(&self.graph, source, &leaving).any(|at_us| at_us <= limit_us))
     }
 
     /// When everything has left: what is held or was taken in, in the source's part of the graph, and what its rows
@@ -36,14 +44,15 @@ impl Workers {
     }
 }
 
-/// `leaving` has, per step of the plan, what the step holds or has taken in, up to a limit.
-fn leaves_by(graph: &Graph, source: usize, leaving: &[Option<Leaving>]) -> Option<i64> {
-    let of_step = |(step, leaving): (usize, &Option<Leaving>)| {
+/// Where the watermarks of the sources have to be until what a step holds has left, for each step of the source's part
+/// that holds something. `leaving` has, per step of the plan, what the step holds or has taken in, up to a limit.
+fn leave_by(graph: &Graph, source: usize, leaving: &[Option<Leaving>]) -> impl Iterator<Item = i64> {
+    let of_step = move |(step, leaving): (usize, &Option<Leaving>)| {
         let of_part = |leaving: &Leaving| leaving.waits() && graph.stages.are_of_one_part(source, step);
         let leaving = leaving.filter(of_part)?;
         Some(graph.flow().sources_for(step, leaving.at_us))
     };
-    leaving.iter().enumerate().filter_map(of_step).max()
+    leaving.iter().enumerate().filter_map(of_step)
 }
 
 /// `leaving` has, per step of the plan, everything that the step holds or has taken in.

@@ -57,10 +57,13 @@ impl Graph {
 
 impl EventTime {
     fn document(&self) -> Json {
+        if self.of == TimeOf::ProcessingTime {
+            return json!({"processingTime": {}});
+        }
         let mut event_time = json!({"watermarkDelay": duration(self.delay_us)});
         match &self.of {
             TimeOf::Column(name) => event_time["expr"] = json!(name),
-            TimeOf::KafkaTimestamp => event_time["kafkaTimestamp"] = json!({}),
+            TimeOf::KafkaTimestamp | TimeOf::ProcessingTime => event_time["kafkaTimestamp"] = json!({}),
         }
         for (field, us) in [
             ("idleAfter", self.idle_after_us),

@@ -55,6 +55,7 @@ impl Graph {
             positions: BTreeMap::new(),
             sources: self.sources.iter().map(|source| (source.name.clone(), None)).collect(),
             newest: None,
+            reading: BTreeMap::new(),
             totals: Totals::default(),
             out: Outcome::default(),
         };
@@ -89,6 +90,8 @@ struct State<'a> {
     positions: BTreeMap<(String, Place), i64>,
     /// The watermark of each source.
     sources: Marks,
+    /// The reading of the clock that gives rows their times, by epoch.
+    reading: BTreeMap<u64, i64>,
     /// The greatest event time of all rows.
     newest: Option<i64>,
     totals: Totals,
@@ -111,6 +114,7 @@ impl State<'_> {
         let advanced = graph.advance(&mut self.held, &rows, &before, &after);
         self.check_sources(m, &before, &after, &rows, &advanced);
         self.check_steps(m, &before, &after, &advanced);
+        self.check_due(m, &before, &after, &advanced);
         self.give(m, &advanced);
         self.sources.iter_mut().for_each(|(name, watermark)| *watermark = after[name]);
         self.expect(m.epoch(), "sums over all epochs", &self.totals.clone(), &m.whole.totals);
@@ -119,6 +123,8 @@ impl State<'_> {
     /// The rows that a source takes in, and the number of records that it reads.
     fn read(&mut self, source: &Source, m: &Manifest, before: &Marks) -> (Vec<Tuple>, u64) {
         let (mut rows, mut read, mut bad) = (Vec::new(), 0, 0);
+        // Without a reading there are no rows, which is checked below.
+        let now_us = m.of[&source.name].processing_time_us.unwrap_or(m.whole.clock_us);
         for p in &m.of[&source.name].partitions {
             let place = (source.name.clone(), p.place());
             let mut watermark = self.partitions.get(&place).copied().flatten();
@@ -129,11 +135,14 @@ impl State<'_> {
                     continue;
                 };
                 read += 1;
-                let tuple = source.decode(record, m.whole.clock_us).map(|tuple| tuple_of(source, p, offset, tuple));
+                let tuple =
+                    source.decode(record, m.whole.clock_us, now_us).map(|tuple| tuple_of(source, p, offset, tuple));
                 match tuple.filter(|tuple| self.graph.takes(&source.name, tuple, before)) {
                     Some(tuple) => {
                         if let (Some(time), Some(event_time)) = (tuple.time, &source.event_time) {
-                            watermark = watermark.max(Some(time - event_time.delay_us));
+                            if !source.is_timed_by_clock() {
+                                watermark = watermark.max(Some(time - event_time.delay_us));
+                            }
                             self.newest = self.newest.max(Some(time));
                         }
                         rows.push(tuple);
@@ -145,6 +154,7 @@ impl State<'_> {
             let what = format!("watermark of partition {} of {}", p.partition, source.name);
             self.expect(m.epoch(), &what, &watermark, &p.watermark_us);
         }
+        self.check_reading(source, m, before, !rows.is_empty());
         let said = &m.of[&source.name];
         for (what, derived, says) in
             [("read", read, said.read), ("dropped", bad, said.dropped), ("decoded", rows.len() as u64, said.decoded)]
@@ -207,6 +217,9 @@ impl State<'_> {
     fn own(&self, source: &Source, m: &Manifest) -> Own {
         let said = &m.of[&source.name];
         let before = self.sources[&source.name];
+        if source.is_timed_by_clock() {
+            return Own { watermark: before.max(Some(m.whole.clock_us)), idle: false };
+        }
         let of = |p: &Partition| self.partitions[&(source.name.clone(), p.place())];
         let busy = said.partitions.iter().filter(|p| !p.idle).map(of).min();
         let idle = busy.is_none();

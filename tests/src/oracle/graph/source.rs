@@ -34,9 +34,16 @@ pub enum TimeOf {
     Column(String),
     /// The record's own timestamp.
     KafkaTimestamp,
+    /// The clock when the record is read. Then the delay is 0, and all below is absent.
+    ProcessingTime,
 }
 
 impl EventTime {
+    #[must_use]
+    pub fn by_clock() -> Self {
+        Self { of: TimeOf::ProcessingTime, ..Self::of_column("", 0) }
+    }
+
     #[must_use]
     pub fn of_column(name: &str, delay_us: i64) -> Self {
         Self {
@@ -50,13 +57,19 @@ impl EventTime {
 }
 
 impl Source {
-    /// A record as a row; `None` if it does not fit the columns, has no event time where it needs one, or is too far
-    /// ahead of `clock_us`.
     #[must_use]
-    pub fn decode(&self, record: &Stored, clock_us: i64) -> Option<Tuple> {
+    pub fn is_timed_by_clock(&self) -> bool {
+        self.event_time.as_ref().is_some_and(|event_time| event_time.of == TimeOf::ProcessingTime)
+    }
+
+    /// A record as a row; `None` if it does not fit the columns, has no event time where it needs one, or is too far
+    /// ahead of `clock_us`. `now_us` is the time of all rows, if the clock gives it.
+    #[must_use]
+    pub fn decode(&self, record: &Stored, clock_us: i64, now_us: i64) -> Option<Tuple> {
         let row = fields(&self.columns, record)?;
         let time = match &self.event_time {
             None => None,
+            Some(_) if self.is_timed_by_clock() => Some(now_us),
             Some(event_time) => {
                 let time = time_of(&event_time.of, record, &row)?;
                 (time <= clock_us.saturating_add(MAX_FUTURE_US)).then_some(Some(time))?
@@ -69,6 +82,7 @@ impl Source {
 fn time_of(of: &TimeOf, record: &Stored, row: &Row) -> Option<i64> {
     match of {
         TimeOf::KafkaTimestamp => record.timestamp_ms.map(|ms| ms * 1_000),
+        TimeOf::ProcessingTime => None,
         TimeOf::Column(name) => match row[name] {
             Value::Time(time) => Some(time),
             _ => None,

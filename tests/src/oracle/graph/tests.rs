@@ -1,5 +1,6 @@
 //! Cases small enough to be computed by hand. Times are in milliseconds; watermarks are 5 ms behind.
 
+mod clock;
 mod deduplicate;
 mod over;
 mod rows;

@@ -64,6 +64,7 @@ fn sources(start: i64, end: i64) -> Vec<SourceProgress> {
         topics_gone: Vec::new(),
         watermark_before_us: None,
         watermark_after_us: None,
+        processing_time_us: None,
         moved_by: None,
         held_by: None,
         partitions: vec![partition],

@@ -10,11 +10,20 @@ use crate::decode::schemas::SchemaId;
 use crate::failure::Result;
 use crate::keyed::edge::EdgeReport;
 
+/// The watermarks (µs) at the start of an epoch, for the lanes of one source.
+#[derive(Debug, Clone, Default)]
+pub struct Before {
+    /// The source's. No row that takes its time from the clock has an earlier time.
+    pub source_us: Option<i64>,
+    /// Per edge to a keyed step, those of the step's inputs, by which rows are late.
+    pub edges_us: Vec<Vec<Option<i64>>>,
+}
+
 /// What the driver tells a lane.
 #[derive(Debug)]
 pub enum Command {
-    /// Read. Rows are late by these watermarks (µs): per edge to a keyed step, those of the step's inputs.
-    Begin { before_us: Vec<Vec<Option<i64>>> },
+    /// Read.
+    Begin(Before),
     /// Hand over the open epoch. Rows that were ahead of the clock are judged by this reading (µs), which is the
     /// epoch's.
     Close { clock_us: i64 },
@@ -38,6 +47,8 @@ pub struct LaneReport {
     pub bad: BadOfEpoch,
     pub filtered: u64,
     pub bytes: u64,
+    /// The time (µs) of the rows, if the source takes it from the clock and there were rows.
+    pub processing_time_us: Option<i64>,
     /// Time spent on records, without the time spent waiting for them.
     pub busy: Duration,
 }

@@ -28,7 +28,7 @@ use weir_plan::plan::OnLostOffsets;
 use super::lost;
 use super::open_epoch::OpenEpoch;
 use super::skew::SkewOfSource;
-use super::stateless::{Evaluated, Stateless, Why};
+use super::stateless::{Evaluated, Stateless, Times, Why};
 use crate::checkpoint::manifest::OffsetRange;
 use crate::decode::Decoder;
 use crate::decode::schemas::Schemas;
@@ -39,7 +39,7 @@ use crate::keyed::edge::EdgeSender;
 use crate::source::kafka::{LaneEvent, LaneInput, Record, Taken};
 pub use bad_records::BadRecords;
 use bad_records::Reason;
-pub use messages::{AwaitedSchema, Command, LaneMessage, LaneReport, PartitionReport, Reports};
+pub use messages::{AwaitedSchema, Before, Command, LaneMessage, LaneReport, PartitionReport, Reports};
 pub use metadata::Metadata;
 use origins::Origins;
 pub use partition::Assignment;
@@ -77,10 +77,12 @@ pub struct LaneParts {
     pub skips_tombstones: bool,
     /// Whether records are copied, so that a row which turns out to be bad later becomes a whole dead letter.
     pub keeps_records: bool,
-    /// µs. A row that is further ahead of the epoch's clock is bad.
+    /// µs. A row that is further ahead of the epoch's clock is bad. `None` if no row can be ahead.
     pub max_future_us: Option<i64>,
     /// Whether the event time of a row is Kafka's timestamp.
     pub is_timed_by_kafka: bool,
+    /// Whether the time of a row is the clock's.
+    pub is_timed_by_clock: bool,
     pub on_lost_offsets: OnLostOffsets,
     /// Whether the run has an end. Each partition then has a bound.
     pub run_ends: bool,
@@ -95,8 +97,7 @@ pub struct Lane {
     partitions: Vec<Partition>,
     /// Maps the source's partition index to ours.
     places: Vec<usize>,
-    /// Per edge: the watermarks (µs) of its step's inputs at the start of the epoch.
-    before_us: Vec<Vec<Option<i64>>>,
+    before: Before,
     report: LaneReport,
     /// The origin of each row in the decoder.
     origins: Origins,
@@ -133,7 +134,7 @@ impl Lane {
             parts,
             partitions,
             places,
-            before_us: Vec::new(),
+            before: Before::default(),
             report: LaneReport::default(),
             ahead: Vec::new(),
             batch_bytes: 0,
@@ -148,12 +149,12 @@ impl Lane {
     /// # Errors
     /// A failure after which the lane cannot continue.
     pub fn run(mut self, commands: &Receiver<Command>, reports: &Reports) -> Result<()> {
-        while let Some(Command::Begin { before_us }) = self.wait_for_command(commands) {
-            self.before_us = before_us;
+        while let Some(Command::Begin(before)) = self.wait_for_command(commands) {
+            self.before = before;
             let clock_us = loop {
                 match commands.try_recv() {
                     Ok(Command::Close { clock_us }) => break clock_us,
-                    Ok(Command::Begin { .. }) => {
+                    Ok(Command::Begin(_)) => {
                         return Err(Failure::bug("a lane was told to begin an epoch within one"));
                     }
                     Err(TryRecvError::Disconnected) => return Ok(()),
@@ -313,10 +314,12 @@ impl Lane {
     /// clock, with that time (µs).
     fn evaluate(&mut self, decoded: &RecordBatch, origins: &Origins, clock_us: i64) -> Result<Vec<(usize, i64)>> {
         let latest_us = self.parts.max_future_us.map(|future| clock_us.saturating_add(future));
+        let now_us = self.time_by_clock().unwrap_or(clock_us);
         let (mut ahead, mut failed) = (Vec::new(), None);
-        let Self { parts, partitions, report, before_us, .. } = self;
-        let LaneParts { stateless, edges, sinks, bad_records, .. } = parts;
-        stateless.evaluate(decoded, before_us, latest_us, &mut |row, part| {
+        let Self { parts, partitions, report, before, .. } = self;
+        let LaneParts { stateless, edges, sinks, bad_records, is_timed_by_clock, .. } = parts;
+        let times = Times { before_us: &before.edges_us, latest_us, now_us };
+        stateless.evaluate(decoded, times, &mut |row, part| {
             if failed.is_some() {
                 return;
             }
@@ -324,7 +327,8 @@ impl Lane {
                 Ok(evaluated) => {
                     report.decoded += evaluated.rows as u64;
                     report.filtered += evaluated.filtered;
-                    if let Some(times) = &evaluated.event_times {
+                    // The clock says nothing of how far a partition has come.
+                    if let Some(times) = evaluated.event_times.as_ref().filter(|_| !*is_timed_by_clock) {
                         origins.places(row).zip(times.values()).for_each(|(place, us)| partitions[place].observe(*us));
                     }
                     hand_on(evaluated, edges, sinks)
@@ -341,6 +345,15 @@ impl Lane {
             failed = taken.err();
         });
         failed.map_or(Ok(ahead), Err)
+    }
+
+    /// The time (µs) of the open epoch's rows, if the source takes it from the clock. It is the same for all of them.
+    fn time_by_clock(&mut self) -> Option<i64> {
+        if self.parts.is_timed_by_clock {
+            let clock_us = self.parts.epoch.rows_clock_us();
+            self.report.processing_time_us = Some(clock_us).max(self.before.source_us);
+        }
+        self.report.processing_time_us
     }
 
     fn refuse(&mut self, origins: &Origins, row: usize, reason: &Reason) -> Result<()> {

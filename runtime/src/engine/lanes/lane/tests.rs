@@ -210,6 +210,7 @@ impl World {
             keeps_records: true,
             max_future_us: None,
             is_timed_by_kafka: false,
+            is_timed_by_clock: false,
             on_lost_offsets: OnLostOffsets::Fail,
             run_ends: bounds.is_some(),
             assignments: vec![assignment(0), assignment(1)],
@@ -276,7 +277,7 @@ impl Running<'_> {
     /// Runs an epoch and closes it when something was read, or soon.
     fn epoch(&mut self) -> Result<()> {
         self.epoch.reset();
-        let told = self.commands.send(Command::Begin { before_us: vec![] });
+        let told = self.commands.send(Command::Begin(Before::default()));
         let until = Instant::now() + Duration::from_millis(100);
         while self.epoch.records() == 0 && Instant::now() < until {
             std::thread::yield_now();

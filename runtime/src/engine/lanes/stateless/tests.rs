@@ -4,7 +4,7 @@
 use arrow::array::{ArrayRef, BinaryArray, Int64Array, StringArray};
 use arrow::datatypes::{Int64Type, Schema};
 use weir_plan::expr;
-use weir_plan::plan::{Map, Step, StepOp};
+use weir_plan::plan::{EventTime, Map, Step, StepOp};
 use weir_plan::types::{Column, DataType, EVENT_TIME};
 
 use super::*;
@@ -57,7 +57,8 @@ fn evaluated(
     latest_us: Option<i64>,
 ) -> (Vec<Evaluated>, Vec<(usize, Why)>) {
     let (mut good, mut bad, mut next) = (Vec::new(), Vec::new(), 0);
-    stateless.evaluate(decoded, &[], latest_us, &mut |row, part| {
+    let times = Times { before_us: &[], latest_us, now_us: 7_000_000 };
+    stateless.evaluate(decoded, times, &mut |row, part| {
         assert_eq!(row, next, "parts come in the order of rows");
         match part {
             Ok(evaluated) => {
@@ -129,6 +130,30 @@ fn a_row_later_than_allowed_is_left_out_with_its_time() {
 #[test]
 fn a_row_without_event_time_is_bad() {
     check(&["1", "", "2"], &[1, 2], &[(1, "the event time (at) is null")], 0);
+}
+
+#[test]
+fn all_rows_have_the_clocks_time_if_the_source_says_so() {
+    let rows = schema(&[("n", DataType::Bigint, true), (EVENT_TIME, DataType::Timestamp, false)]);
+    let by_record = fixtures::event_time(expr::compile("n", &rows, "n").unwrap());
+    let by_clock = EventTime { clock: Clock::ProcessingTime, ..by_record };
+    let source = fixtures::source("in", Some(by_clock), Arc::clone(&rows));
+    let map = Map {
+        input: Input::Source(0),
+        filter: None,
+        columns: vec![expr::compile("unix_micros(_event_time)", &rows, "n").unwrap()],
+    };
+    let n = schema(&[("n", DataType::Bigint, true)]);
+    let step = Step { name: "times".into(), op: StepOp::Map(map), schema: Arc::clone(&rows) };
+    let sink = fixtures::sink("out", Input::Step(0), Arc::clone(&n));
+    let plan = fixtures::plan(vec![source], vec![step], vec![sink]);
+    let fitness = plan.sinks.iter().map(sink::fitness).collect();
+    let decoded = RecordBatch::try_new(n, vec![Arc::new(Int64Array::from(vec![Some(1), None]))]).unwrap();
+    let (good, bad) = evaluated(&Stateless::new(Graph::of(Arc::new(plan)), 0, fitness), &decoded, None);
+    assert_eq!((good.len(), bad), (1, vec![]));
+    let times = good[0].event_times.as_ref().unwrap();
+    assert_eq!((times.data_type(), &times.values()[..]), (&timestamp_type(), &[7_000_000; 2][..]));
+    assert_eq!(good[0].sink_rows[0].column(0).as_primitive::<Int64Type>().values(), &[7_000_000; 2]);
 }
 
 /// A bad row beside it in the same buffer has no effect.

@@ -22,6 +22,7 @@ fn reading(bounds: [Option<i64>; 2]) -> Reading {
         bad_share: BadShare::default(),
         max_bad_per_million: None,
         idle_after: IDLE_AFTER,
+        is_timed_by_clock: false,
         partitions: partitions.into(),
         watermark: SourceWatermark::new(0, None, vec![None, None]),
         quiet_for: None,
@@ -213,6 +214,22 @@ fn a_partition_without_records_does_not_hold_a_run_unless_some_have_come_for_the
         let reports = vec![report(0, 20, Some(READ), true), report(1, 10, None, true)];
         let closed = close_on(&mut reading, reports, &[(1, said)]);
         assert_eq!((closed.partitions[1].idle, closed.watermark_after_us), (idle, idle.then_some(READ)));
+    }
+}
+
+#[test]
+fn where_the_clock_gives_the_time_no_partition_is_idle_or_holds_the_watermark_and_the_clock_moves_it() {
+    let mut reading = Reading { is_timed_by_clock: true, ..reading([Some(10), Some(20)]) };
+    let reports = || vec![report(0, 10, None, true), report(1, 15, None, true)];
+    reading.take_in(reports(), Instant::now());
+    assert_eq!(reading.quiet(Instant::now()), [], "no leader is asked");
+    let mut closed = close_on(&mut reading, reports(), &[(0, 10), (1, 15)]);
+    assert_eq!(closed.partitions.iter().map(|p| (p.idle, p.watermark_us)).collect::<Vec<_>>(), [(false, None); 2]);
+    assert_eq!((closed.watermark_after_us, reading.held_by(&closed)), (None, None));
+    for (clock_us, expected_us) in [(READ, READ), (READ - 1, READ), (READ + 1, READ + 1)] {
+        reading.follow_clock(&mut closed, clock_us);
+        assert_eq!((closed.watermark_after_us, closed.moved_by), (Some(expected_us), None));
+        assert_eq!(reading.watermark_us(), Some(expected_us));
     }
 }
 

@@ -136,6 +136,20 @@ async fn the_watermark_that_all_leave_by_closes_every_window_of_a_graph_at_once_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn something_leaves_by_a_watermark_if_a_step_gives_a_row_when_it_is_there() {
+    let mut found = [0, 0];
+    for seed in 0..300 {
+        let (mut crew, before_us, _) = crew(seed).await;
+        let after_us = SmallRng::seed_from_u64(seed).random_range(-120..200).max(before_us.unwrap_or(i64::MIN));
+        let leaves = crew.workers.something_leaves_by(0, after_us).await.unwrap();
+        let (_, closed) = crew.close(&[Some(after_us)]).await;
+        assert_eq!(leaves, closed.steps.iter().any(|step| step.rows_out > 0), "seed {seed}, to {after_us}");
+        found[usize::from(leaves)] += 1;
+    }
+    assert!(found.iter().all(|found| *found > 50), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_leaves_by_a_limit_is_the_last_window_that_ends_by_it_of_what_is_held_or_was_taken_in() {
     for seed in 0..100 {
         let (mut crew, before_us, lanes) = crew(seed).await;

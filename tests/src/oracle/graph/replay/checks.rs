@@ -6,6 +6,7 @@ use super::State;
 use crate::oracle::graph::advance::Advanced;
 use crate::oracle::graph::manifest::Manifest;
 use crate::oracle::graph::marks::Marks;
+use crate::oracle::graph::source::Source;
 use crate::oracle::graph::step::Operation;
 use crate::oracle::graph::tuple::Tuple;
 
@@ -32,6 +33,38 @@ impl State<'_> {
                 self.expect(m.epoch(), &format!("unread record of the idle {what}"), &unread, &None);
             }
         }
+    }
+
+    /// Checks the time of a source's rows, if it is the clock's: one reading for all sources, not before the end of the
+    /// epoch before and not after that of this one.
+    pub(super) fn check_reading(&mut self, source: &Source, m: &Manifest, before: &Marks, has_rows: bool) {
+        let (name, reading) = (&source.name, m.of[&source.name].processing_time_us);
+        if !source.is_timed_by_clock() {
+            return self.expect(m.epoch(), &format!("reading of {name}, which goes by its records"), &None, &reading);
+        }
+        let idle = m.of[name].partitions.iter().filter(|p| p.idle).count();
+        self.expect(m.epoch(), &format!("idle partitions of {name}"), &0, &idle);
+        let Some(reading) = reading else {
+            return self.expect(m.epoch(), &format!("{name} has rows without a reading"), &false, &has_rows);
+        };
+        let before_us = before[name].unwrap_or(i64::MIN);
+        let within = before_us..=before_us.max(m.whole.clock_us);
+        self.expect(m.epoch(), &format!("{reading} for {name} lies in {within:?}"), &true, &within.contains(&reading));
+        if reading > before_us {
+            let of_epoch = *self.reading.entry(m.epoch()).or_insert(reading);
+            self.expect(m.epoch(), &format!("reading of {name}"), &of_epoch, &reading);
+        }
+    }
+
+    /// Checks that an epoch without records was due for another reason than the clock's progress: something left,
+    /// another watermark moved, or a run was over.
+    pub(super) fn check_due(&mut self, m: &Manifest, before: &Marks, after: &Marks, advanced: &Advanced) {
+        let mut of_sources = self.graph.sources.iter().map(|source| {
+            let read = m.of[&source.name].partitions.iter().any(|p| p.end > p.start);
+            read || (!source.is_timed_by_clock() && before[&source.name] != after[&source.name])
+        });
+        let is_due = of_sources.any(|of_source| of_source) || m.whole.reaches_end || !advanced.leaves_at.is_empty();
+        self.expect(m.epoch(), "whether the epoch was due", &true, &is_due);
     }
 
     pub(super) fn check_sources(
