@@ -74,6 +74,9 @@ const REFUSED: &[(&str, Change, &str)] = &[
 const FITS: &[(&str, Change)] = &[
     ("change a condition (`where`)", |spec| spec["steps"][0]["map"]["where"] = json!("price >= 1")),
     ("change the watermark's delay", |spec| spec["sources"][0]["eventTime"]["watermarkDelay"] = json!("5m")),
+    ("change what gives the event time", |spec| {
+        spec["sources"][0]["eventTime"]["expr"] = json!("date_trunc('second', ts)");
+    }),
     ("add a column to a source", |spec| {
         push(&mut spec["sources"][0]["columns"], json!({"name": "note", "type": "string"}));
     }),
