@@ -31,7 +31,8 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "{spec: {steps: [{name: empty}]}}",
-        "spec.steps[1]: Invalid value: found none of map, aggregate, union, unnest, deduplicate, top or over; exactly one should be there",
+        "spec.steps[1]: Invalid value: found none of map, aggregate, union, unnest, deduplicate, \
+         top, over or sql; exactly one should be there",
     ),
     (
         "{spec: {steps: [{name: counted, aggregate: {window: {tumbling: null}}}]}}",
