@@ -6,4 +6,5 @@ pub(in crate::keyed) mod group_table;
 pub(in crate::keyed) mod inputs;
 pub(in crate::keyed) mod keys;
 pub(in crate::keyed) mod late;
+pub(in crate::keyed) mod segments;
 pub(in crate::keyed) mod states;

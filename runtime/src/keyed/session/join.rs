@@ -46,6 +46,11 @@ impl Joined {
             self.numbers.extend(std::iter::repeat_n(number, count));
         }
     }
+
+    /// The sessions that are members: a segment's number, and the row in it.
+    pub fn sessions(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.members.iter().filter_map(|(list, row)| Some((list.checked_sub(1)?, *row)))
+    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,12 @@
 //!
 //! ```text
 //! lane ── fragments of sessions ──▶ joined with the sessions that they meet ──▶ state file (the change)
-//!                                          └──▶ segments of open sessions ── watermark passes an end ──▶ rows
+//!                                          └──▶ open sessions ── watermark passes an end ──▶ rows
 //! ```
 
 mod fragments;
 mod join;
 mod operator;
-mod segment;
 mod sessions;
 mod step;
 mod table;

@@ -1,21 +1,18 @@
-//! The open sessions of one aggregate: segments, newest last, and an index from keys to their sessions.
+//! The open sessions of one aggregate. A session is an entry under its end; its values are its start and the partial
+//! states of the calls.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, UInt16Array, UInt32Array, new_null_array};
-use arrow::compute::take;
 use arrow::datatypes::{DataType, Int64Type};
 use arrow_row::Rows;
-use hashbrown::HashTable;
 use weir_plan::aggregate::Aggregate;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::join::{Joined, Span};
-use super::segment::{Segment, gathered};
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::keyed::aggregate::group_table::{Accumulators, GroupTable};
+use crate::keyed::aggregate::segments::{Place, Segments, gathered, hash_of, taken};
 use crate::keyed::rows::by_key::ByKey;
-use crate::keyed::rows::key_format::KeyFormat;
 use crate::state::{Change, Entries, Grouped, StateTable, TableSchema};
 
 /// How many sessions are closed at a time. Their states are in memory twice meanwhile.
@@ -24,22 +21,11 @@ const CLOSED_AT_ONCE: usize = 1 << 16;
 pub(super) struct Sessions {
     aggregate: Arc<Aggregate>,
     table: Arc<TableSchema>,
-    format: KeyFormat,
-    segments: Vec<Segment>,
-    index: HashTable<Place>,
+    open: Segments,
     /// What is over and has not given its rows.
     over: Vec<Place>,
     /// The change of the open epoch.
     change: Option<Change>,
-}
-
-/// Where a session is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    /// Of the session's key.
-    hash: u64,
-    segment: u32,
-    row: u32,
 }
 
 /// The fragments of an epoch and their keys.
@@ -52,10 +38,8 @@ struct Arrived {
 
 impl Sessions {
     pub fn new(aggregate: Arc<Aggregate>, table: Arc<TableSchema>) -> Result<Self> {
-        let types: Vec<_> = aggregate.key_schema.fields().iter().map(|f| f.data_type().clone()).collect();
-        let format = KeyFormat::new(&types)?;
-        let (segments, index, over) = (Vec::new(), HashTable::new(), Vec::new());
-        Ok(Self { aggregate, table, format, segments, index, over, change: None })
+        let open = Segments::new(&aggregate.key_schema)?;
+        Ok(Self { aggregate, table, open, over: Vec::new(), change: None })
     }
 
     /// Joins what an epoch has brought with the sessions that it meets. Sessions that end before the new watermark are
@@ -66,17 +50,14 @@ impl Sessions {
             let joined = self.joined(&arrived);
             let states = self.states_of(&arrived, &joined)?;
             self.change = self.change_of(&arrived, &joined, &states, after_us)?;
-            for (list, row) in &joined.members {
-                if let Some(segment) = list.checked_sub(1) {
-                    self.remove(segment, *row);
-                }
-            }
-            let mut keys = self.format.empty(joined.starts.len());
+            joined.sessions().for_each(|session| self.open.remove(session));
+            let mut keys = self.open.format().empty(joined.starts.len());
             joined.fragments.iter().for_each(|fragment| keys.push(arrived.keys.row(*fragment as usize)));
-            self.push(Segment::new(keys, joined.starts, joined.ends, states))?;
+            let starts: ArrayRef = Arc::new(Int64Array::from(joined.starts));
+            self.open.push(keys, joined.ends, [starts].into_iter().chain(states).collect())?;
         }
-        self.tidy()?;
-        self.over = after_us.map_or_else(Vec::new, |watermark_us| self.ending_before(watermark_us));
+        self.open.tidy()?;
+        self.over = after_us.map_or_else(Vec::new, |watermark_us| self.open.before(watermark_us));
         Ok(())
     }
 
@@ -90,42 +71,27 @@ impl Sessions {
         let key_types = self.aggregate.key_schema.fields().iter().map(|f| f.data_type().clone());
         let types: Vec<_> = key_types.chain([DataType::Int64, DataType::Int64]).collect();
         let mut groups = GroupTable::new(&types, &self.aggregate.calls)?;
-        let of = |place: &Place| (&self.segments[place.segment as usize], place.row as usize);
-        let mut keys = self.format.empty(over.len());
-        over.iter().map(of).for_each(|(segment, row)| keys.push(segment.keys.row(row)));
-        let bound = |bounds: &dyn Fn(&Segment) -> &[i64]| -> ArrayRef {
-            Arc::new(Int64Array::from_iter_values(over.iter().map(of).map(|(segment, row)| bounds(segment)[row])))
-        };
-        let bounds = [bound(&|segment| &segment.starts), bound(&|segment| &segment.ends)];
-        let keys: Vec<_> = self.format.decode(keys.iter())?.into_iter().chain(bounds).collect();
-        groups.merge(&keys, over.len(), &self.states_at(&over)?)?;
-        over.iter().for_each(|place| self.remove(place.segment as usize, place.row as usize));
+        let (mut keys, mut states) = self.open.at(&over)?;
+        let ends = over.iter().map(|session| self.open.time_us(session.row()));
+        keys.push(states.remove(0));
+        keys.push(Arc::new(Int64Array::from_iter_values(ends)));
+        groups.merge(&keys, over.len(), &states)?;
+        over.iter().for_each(|session| self.open.remove(session.row()));
         Ok(Some(groups))
     }
 
     /// The end (µs) of the last session to end by `limit_us`, of those that are open or that fragments would make.
     pub fn last_end_by(&self, arrived: &[Grouped], limit_us: i64) -> Result<Option<i64>> {
-        let mut last = None;
-        let mut changed = vec![Vec::new(); self.segments.len()];
-        if let Some(arrived) = self.arrived(arrived)? {
-            let joined = self.joined(&arrived);
-            last = joined.ends.iter().copied().filter(|end| *end <= limit_us).max();
-            for (list, row) in joined.members.iter().filter(|(list, _)| *list > 0) {
-                changed[list - 1].push(*row);
-            }
-        }
-        for (segment, mut changed) in self.segments.iter().zip(changed) {
-            changed.sort_unstable();
-            let unchanged = segment.open_rows().filter(|row| changed.binary_search(row).is_err());
-            last = last.max(unchanged.map(|row| segment.ends[row]).filter(|end| *end <= limit_us).max());
-        }
-        Ok(last)
+        let arrived = self.arrived(arrived)?;
+        let joined = arrived.map_or_else(Joined::default, |arrived| self.joined(&arrived));
+        let unchanged = self.open.times_without(joined.sessions());
+        Ok(joined.ends.iter().copied().chain(unchanged).filter(|end| *end <= limit_us).max())
     }
 
     fn arrived(&self, arrived: &[Grouped]) -> Result<Option<Arrived>> {
         let Some(Grouped { key_groups, entries }) = Grouped::joined(arrived)? else { return Ok(None) };
-        let keys = self.format.encode(&entries.keys, entries.rows())?;
-        let hashes = keys.iter().map(|key| xxh3_64(key.as_ref())).collect();
+        let keys = self.open.format().encode(&entries.keys, entries.rows())?;
+        let hashes = keys.iter().map(hash_of).collect();
         Ok(Some(Arrived { entries, key_groups, keys, hashes }))
     }
 
@@ -142,13 +108,11 @@ impl Sessions {
                 Span { start_us: starts[row], end_us: ends[row], member: (0, row) }
             }));
             let (hash, key) = (arrived.hashes[*last as usize], arrived.keys.row(*last as usize));
-            for place in self.index.iter_hash(hash).filter(|place| place.hash == hash) {
-                let (segment, row) = (&self.segments[place.segment as usize], place.row as usize);
-                if segment.keys.row(row) == key {
-                    let member = (place.segment as usize + 1, row);
-                    spans.push(Span { start_us: segment.starts[row], end_us: segment.ends[row], member });
-                }
-            }
+            spans.extend(self.open.of_key(hash, key).map(|session| {
+                let (segment, row) = session.row();
+                let start_us = self.open.values_of(segment)[0].as_primitive::<Int64Type>().value(row);
+                Span { start_us, end_us: self.open.time_us((segment, row)), member: (segment + 1, row) }
+            }));
             joined.add(&mut spans);
         }
         joined
@@ -156,8 +120,8 @@ impl Sessions {
 
     /// The merged states of the joined sessions.
     fn states_of(&self, arrived: &Arrived, joined: &Joined) -> Result<Vec<ArrayRef>> {
-        let of_segments = self.segments.iter().map(|segment| &segment.states[..]);
-        let lists: Vec<_> = [&arrived.entries.values[1..]].into_iter().chain(of_segments).collect();
+        let of_open = self.open.lists().into_iter().map(|values| &values[1..]);
+        let lists: Vec<_> = [&arrived.entries.values[1..]].into_iter().chain(of_open).collect();
         let states = gathered(&lists, &joined.members)?;
         let sessions = joined.starts.len();
         if joined.members.len() == sessions {
@@ -190,7 +154,7 @@ impl Sessions {
         let (mut gone, mut gone_ends) = (Vec::new(), Vec::new());
         for ((list, row), number) in joined.members.iter().zip(&joined.numbers) {
             let Some(segment) = list.checked_sub(1) else { continue };
-            let end_us = self.segments[segment].ends[*row];
+            let end_us = self.open.time_us((segment, *row));
             if is_state(end_us) && end_us != joined.ends[*number] {
                 gone.push(joined.fragments[*number]);
                 gone_ends.push(end_us);
@@ -208,127 +172,26 @@ impl Sessions {
         let puts = at(&fragments, of_open(&joined.ends), values, false)?;
         Change::of_grouped(&self.table, &[deletes, puts])
     }
-
-    fn states_at(&self, places: &[Place]) -> Result<Vec<ArrayRef>> {
-        let lists: Vec<_> = self.segments.iter().map(|segment| &segment.states[..]).collect();
-        let rows: Vec<_> = places.iter().map(|place| (place.segment as usize, place.row as usize)).collect();
-        gathered(&lists, &rows)
-    }
-
-    fn ending_before(&self, watermark_us: i64) -> Vec<Place> {
-        let mut ending = Vec::new();
-        for (segment, number) in self.segments.iter().zip(0u32..).filter(|(s, _)| s.first_end_us < watermark_us) {
-            for row in segment.open_rows().filter(|row| segment.ends[*row] < watermark_us) {
-                let hash = xxh3_64(segment.keys.row(row).as_ref());
-                ending.push(Place { hash, segment: number, row: u32::try_from(row).unwrap_or(u32::MAX) });
-            }
-        }
-        ending
-    }
-
-    fn push(&mut self, segment: Segment) -> Result<()> {
-        let full = |_| Failure::config("there are more than 4,294,967,295 open sessions; group by something coarser");
-        let number = u32::try_from(self.segments.len()).map_err(full)?;
-        u32::try_from(segment.rows()).map_err(full)?;
-        self.index.reserve(segment.rows(), |place| place.hash);
-        for (row, key) in (0u32..).zip(segment.keys.iter()) {
-            let place = Place { hash: xxh3_64(key.as_ref()), segment: number, row };
-            self.index.insert_unique(place.hash, place, |place| place.hash);
-        }
-        self.segments.push(segment);
-        Ok(())
-    }
-
-    fn remove(&mut self, segment: usize, row: usize) {
-        let hash = xxh3_64(self.segments[segment].keys.row(row).as_ref());
-        let is_it = |place: &Place| (place.segment as usize, place.row as usize) == (segment, row);
-        if let Ok(found) = self.index.find_entry(hash, is_it) {
-            found.remove();
-        }
-        self.segments[segment].remove(row);
-    }
-
-    /// Rewrites the newest segments into one while the one before is not much larger, and all where most rows are gone.
-    /// So there are few segments, and a session is rewritten rarely.
-    fn tidy(&mut self) -> Result<()> {
-        let mut keep = self.segments.len();
-        let mut open = 0;
-        while keep > 0 && (self.segments[keep - 1].open() <= 2 * open || keep == self.segments.len()) {
-            keep -= 1;
-            open += self.segments[keep].open();
-        }
-        let rows: usize = self.segments.iter().map(Segment::rows).sum();
-        let all_open: usize = self.segments.iter().map(Segment::open).sum();
-        if rows > 2 * all_open {
-            (keep, open) = (0, all_open);
-        }
-        if keep + 1 >= self.segments.len() && rows <= 2 * all_open {
-            return Ok(());
-        }
-        let places = (keep..self.segments.len())
-            .flat_map(|segment| self.segments[segment].open_rows().map(move |row| (segment, row)).collect::<Vec<_>>());
-        let places: Vec<(usize, usize)> = places.collect();
-        let lists: Vec<_> = self.segments.iter().map(|segment| &segment.states[..]).collect();
-        let states = gathered(&lists, &places)?;
-        let mut keys = self.format.empty(open);
-        places.iter().for_each(|(segment, row)| keys.push(self.segments[*segment].keys.row(*row)));
-        let of = |bounds: &dyn Fn(&Segment) -> &[i64]| -> Vec<i64> {
-            places.iter().map(|(segment, row)| bounds(&self.segments[*segment])[*row]).collect()
-        };
-        let (starts, ends) = (of(&|segment| &segment.starts), of(&|segment| &segment.ends));
-        self.index.retain(|place| (place.segment as usize) < keep);
-        self.segments.truncate(keep);
-        if places.is_empty() { Ok(()) } else { self.push(Segment::new(keys, starts, ends, states)) }
-    }
-}
-
-fn taken(columns: &[ArrayRef], rows: &UInt32Array) -> Result<Vec<ArrayRef>> {
-    let taken = columns.iter().map(|column| take(column, rows, None));
-    taken.collect::<Result<_, _>>().map_err(|e| Failure::bug(format!("entries of sessions: {e}")))
 }
 
 impl StateTable for Sessions {
     fn restore(&mut self, entries: &Entries) -> Result<()> {
-        let keys = self.format.encode(&entries.keys, entries.rows())?;
-        // The newer entry of a key and an end replaces the older one.
-        for (key, end_us) in keys.iter().zip(entries.times.values()) {
-            let hash = xxh3_64(key.as_ref());
-            let is_it = |place: &&Place| {
-                let (segment, row) = (&self.segments[place.segment as usize], place.row as usize);
-                place.hash == hash && segment.ends[row] == *end_us && segment.keys.row(row) == key
-            };
-            let found = self.index.iter_hash(hash).find(is_it).copied();
-            if let Some(place) = found {
-                self.remove(place.segment as usize, place.row as usize);
-            }
-        }
-        let kept: Vec<u32> = (0u32..).take(entries.rows()).filter(|row| !entries.is_deleted(*row as usize)).collect();
-        if kept.is_empty() {
-            return self.tidy();
-        }
-        let mut of_kept = self.format.empty(kept.len());
-        kept.iter().for_each(|row| of_kept.push(keys.row(*row as usize)));
-        let values = taken(&entries.values, &UInt32Array::from(kept.clone()))?;
-        let Some((starts, states)) = values.split_first() else { return Err(Failure::bug("sessions without a start")) };
-        let ends = kept.iter().map(|row| entries.times.value(*row as usize)).collect();
-        let starts = starts.as_primitive::<Int64Type>().values().to_vec();
-        self.push(Segment::new(of_kept, starts, ends, states.to_vec()))?;
-        self.tidy()
+        self.open.restore(entries)
     }
 
     fn take_change(&mut self, horizon_us: Option<i64>) -> Result<Option<Change>> {
         debug_assert!(
-            horizon_us.is_none_or(|horizon| self.ending_before(horizon).is_empty()),
+            horizon_us.is_none_or(|horizon| self.open.before(horizon).is_empty()),
             "a session that is over has not given its row"
         );
         Ok(self.change.take())
     }
 
     fn entries(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.open() as u64).sum()
+        self.open.entries() as u64
     }
 
     fn bytes(&self) -> usize {
-        self.segments.iter().map(Segment::bytes).sum::<usize>() + self.index.allocation_size()
+        self.open.bytes()
     }
 }
