@@ -46,8 +46,8 @@ fn name(column: &str) -> String {
 
 fn target(sink: &Sink) -> String {
     match sink.kind.partition_by() {
-        [] => sink.uri().to_owned(),
-        columns => format!("{}, partitioned by {}", sink.uri(), columns.join(", ")),
+        [] => sink.place().to_owned(),
+        columns => format!("{}, partitioned by {}", sink.place(), columns.join(", ")),
     }
 }
 

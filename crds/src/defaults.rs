@@ -46,6 +46,8 @@ pub(crate) const ENVELOPE: Envelope = Envelope::Plain;
 pub(crate) const TARGET_FILE_SIZE: &str = "128Mi";
 /// Reading a hundred commits from S3 takes a third of a second.
 pub(crate) const LOG_CHECKPOINT_EVERY: i64 = 100;
+pub(crate) const CONSOLE_ROWS: i64 = 20;
+pub(crate) const CONSOLE_TRUNCATE: i64 = 20;
 pub(crate) const SCHEMA_EVOLUTION: SchemaEvolution = SchemaEvolution::Refuse;
 
 /// The consumer group of a pipeline. Each pipeline has its own, so that Kafka's tools show its lag under its name.
@@ -94,6 +96,8 @@ pub fn table() -> Vec<(&'static str, String)> {
         ("spec.sinks[].delta.targetFileSize", TARGET_FILE_SIZE.to_owned()),
         ("spec.sinks[].delta.schemaEvolution", format!("{SCHEMA_EVOLUTION:?}")),
         ("spec.sinks[].delta.maintenance.checkpointEvery", LOG_CHECKPOINT_EVERY.to_string()),
+        ("spec.sinks[].console.rows", CONSOLE_ROWS.to_string()),
+        ("spec.sinks[].console.truncate", CONSOLE_TRUNCATE.to_string()),
         ("spec.limits.recordsPerEpoch", RECORDS_PER_EPOCH.to_string()),
         ("spec.limits.bytesPerEpoch", BYTES_PER_EPOCH.to_owned()),
         ("spec.timeZone", TIME_ZONE.to_owned()),

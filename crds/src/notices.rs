@@ -30,8 +30,9 @@ pub fn notices(loaded: &Loaded) -> Vec<String> {
 /// Entries of `storage` that are for no URI of the document: none lies in them, or longer prefixes take all that do. A
 /// document whose URIs are all folders of the machine has others on a cluster.
 fn unused_storage(plan: &Plan) -> impl Iterator<Item = String> {
-    let sinks = plan.sinks.iter().map(|sink| match &sink.kind {
-        SinkKind::Delta(delta) => delta.uri.as_str(),
+    let sinks = plan.sinks.iter().filter_map(|sink| match &sink.kind {
+        SinkKind::Delta(delta) => Some(delta.uri.as_str()),
+        SinkKind::Console(_) => None,
     });
     let uris = std::iter::once(plan.checkpoint.uri.as_str()).chain(sinks);
     let on_stores: Vec<_> = uris.filter(|uri| uri.starts_with("s3:")).collect();

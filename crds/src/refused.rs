@@ -33,11 +33,8 @@ const UNBUILT: &[(&str, &str)] = &[
     ("spec.steps[].process", NO_STEP),
     ("spec.steps[].pattern", NO_STEP),
     ("spec.steps[].badRecords", "; leave it out: badRecords of the source decides"),
-    ("spec.steps[].aggregate.expireAfter", OUT),
     ("spec.sinks[].kafka", DELTA),
     ("spec.sinks[].parquet", DELTA),
-    ("spec.sinks[].console", DELTA),
-    ("spec.sinks[].key", OUT),
     ("spec.sinks[].orderBy", OUT),
     ("spec.sinks[].deleteWhen", OUT),
 ];

@@ -1,7 +1,7 @@
-//! Windowed aggregation, compiled.
+//! Aggregation, compiled: over windows, or running, of all rows so far.
 //!
 //! A column such as `round(sum(price) / count(*), 2)` is cut in two: the aggregate calls, which keep mergeable partial
-//! states per group, and a scalar expression over what the calls give when the window closes. Equal calls are kept
+//! states per group, and a scalar expression over what the calls give when a row of the group is due. Equal calls are kept
 //! once.
 //!
 //! `sum` and `avg` skip nulls and are null where all values are null; `count` is never null; `sum` of an int is a
@@ -46,31 +46,29 @@ pub const WINDOW_START: &str = "window_start";
 /// The column of a window's output that holds its end (exclusive).
 pub const WINDOW_END: &str = "window_end";
 
-/// Groups rows by window and key, keeps mergeable partial states, and computes output columns when a window closes.
+/// Groups rows by window and key, keeps mergeable partial states, and computes output columns when a window closes or,
+/// without windows, whenever a group has changed.
 #[derive(Debug, Clone)]
 pub struct Aggregate {
     pub input: Input,
     pub window: Window,
-    /// Index of `_event_time` in the input's schema.
-    pub event_time_index: usize,
     pub group_by: Vec<Key>,
     /// The distinct aggregate calls of all output columns.
     pub calls: Vec<Call>,
     /// The group columns' fields, in the order of `group_by`.
     pub key_schema: SchemaRef,
-    /// The columns of a closed window before `outputs` are evaluated: `window_start`, `window_end`, the group columns,
-    /// then one column per call.
+    /// The columns before `outputs` are evaluated: `window_start` and `window_end` if there are windows, the group
+    /// columns, then one column per call.
     pub result_schema: SchemaRef,
-    /// The output columns that follow `window_start`, `window_end` and the group columns: expressions over
-    /// `result_schema`.
+    /// The output columns that follow the window's bounds and the group columns: expressions over `result_schema`.
     pub outputs: Vec<ScalarExpr>,
     pub gives: Gives,
 }
 
-/// The rows that come of a group when its window closes.
+/// The rows that come of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gives {
-    /// One row: the window's bounds, the group columns, the output columns.
+    /// One row: the window's bounds if there are windows, the group columns, the output columns.
     Group,
     /// The rows that the only call has kept, with the window's bounds before their columns if they do not have them.
     Rows { with_window: bool },
@@ -190,7 +188,7 @@ impl Aggregate {
         self.calls.iter().map(|call| call.kind.rows_max()).max().unwrap_or(1)
     }
 
-    /// The columns that identify a group of a window: `window_start`, `window_end`, the group columns. Computed group
+    /// The columns that identify a group: the window's bounds if there are windows, the group columns. Computed group
     /// columns may be null here even if they never are in a result: a row whose key can't be computed is reported
     /// without it.
     #[must_use]
@@ -199,24 +197,31 @@ impl Aggregate {
             Some(_) => Arc::new(key.value.field.as_ref().clone().with_nullable(true)),
             None => Arc::clone(&key.value.field),
         });
-        Arc::new(Schema::new(window_fields().into_iter().chain(keys).collect::<Vec<_>>()))
+        Arc::new(Schema::new(self.window.fields().into_iter().chain(keys).collect::<Vec<_>>()))
     }
 
-    /// The columns of the step's rows, with `_event_time` as the last.
+    /// The columns of the step's rows, with `_event_time` as the last if there are windows. A row of a running
+    /// aggregate has no time.
     #[must_use]
     pub fn output_schema(&self) -> SchemaRef {
         let event_time = Arc::new(Field::new(EVENT_TIME, timestamp_type(), false));
+        let event_time = Some(event_time).filter(|_| self.window.has_bounds());
         let fields: Vec<FieldRef> = match self.gives {
             Gives::Group => {
                 let outputs = self.outputs.iter().map(|o| Arc::clone(&o.field));
-                window_fields().into_iter().chain(self.key_schema.fields().iter().cloned()).chain(outputs).collect()
+                self.window
+                    .fields()
+                    .into_iter()
+                    .chain(self.key_schema.fields().iter().cloned())
+                    .chain(outputs)
+                    .collect()
             }
             Gives::Rows { with_window } => {
-                let bounds = window_fields().into_iter().filter(|_| with_window);
+                let bounds = self.window.fields().into_iter().filter(|_| with_window);
                 bounds.chain(self.calls.iter().flat_map(|call| call.kind.rows()).cloned()).collect()
             }
         };
-        Arc::new(Schema::new(fields.into_iter().chain([event_time]).collect::<Vec<_>>()))
+        Arc::new(Schema::new(fields.into_iter().chain(event_time).collect::<Vec<_>>()))
     }
 }
 
@@ -249,6 +254,16 @@ impl Call {
     }
 }
 
-fn window_fields() -> [FieldRef; 2] {
-    [WINDOW_START, WINDOW_END].map(|name| Arc::new(Field::new(name, timestamp_type(), false)))
+impl Window {
+    /// Whether each group belongs to a window, whose bounds its rows have.
+    #[must_use]
+    pub fn has_bounds(self) -> bool {
+        !matches!(self, Self::Global { .. })
+    }
+
+    /// The columns of the window's bounds.
+    fn fields(self) -> Vec<FieldRef> {
+        let bound = |name| Arc::new(Field::new(name, timestamp_type(), false));
+        if self.has_bounds() { vec![bound(WINDOW_START), bound(WINDOW_END)] } else { Vec::new() }
+    }
 }

@@ -90,7 +90,7 @@ pub fn fingerprint(plan: &Plan) -> Fingerprint {
     Fingerprint {
         sources: plan.sources.iter().map(|s| SourceFingerprint::of(&s.name, &s.kafka.topics)).collect(),
         steps: plan.steps.iter().filter_map(StepFingerprint::of).collect(),
-        sinks: plan.sinks.iter().map(|s| SinkFingerprint { name: s.name.clone(), uri: s.uri().to_owned() }).collect(),
+        sinks: plan.sinks.iter().map(|s| SinkFingerprint { name: s.name.clone(), uri: s.place().to_owned() }).collect(),
     }
 }
 

@@ -19,7 +19,7 @@ pub use crate::input::Input;
 
 pub use connection::{KafkaConnection, Oauth, PasswordMechanism, Sasl, SecretKey, Tls, Username};
 pub use http::Http;
-pub use sink::{DeltaSink, Maintenance, Sink, SinkKind};
+pub use sink::{CONSOLE, ConsoleSink, DeltaSink, Maintenance, Mode, Sink, SinkKind};
 pub use source::{
     BadRecords, BadRecordsPolicy, Clock, EventTime, Format, JsonFormat, KafkaSource, OnLostOffsets, Source, StartFrom,
     TimestampNumbers, Tombstones,
@@ -81,6 +81,19 @@ impl Plan {
             }
         }
         sources
+    }
+
+    /// Whether the rows of a step reach a sink that gets the whole result in each epoch.
+    #[must_use]
+    pub fn is_complete(&self, step: usize) -> bool {
+        let mut reached = BTreeSet::from([step]);
+        for (i, other) in self.steps.iter().enumerate().skip(step + 1) {
+            if other.inputs().iter().any(|input| matches!(input, Input::Step(from) if reached.contains(from))) {
+                reached.insert(i);
+            }
+        }
+        let is_behind = |sink: &Sink| matches!(sink.input, Input::Step(from) if reached.contains(&from));
+        self.sinks.iter().any(|sink| sink.mode == Mode::Complete && is_behind(sink))
     }
 
     /// The storage settings for a URI: those with the longest matching prefix. A prefix matches whole path segments:

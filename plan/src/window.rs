@@ -21,6 +21,12 @@ pub enum Window {
         starts: usize,
         ends: usize,
     },
+    /// All rows of a key at once. There is no end, so a group's row comes anew whenever it has changed: a *running*
+    /// aggregate. The global window is the Dataflow model's, too.
+    Global {
+        /// A group is forgotten once its last row is this much (µs) older than the watermark.
+        expire_after_us: Option<i64>,
+    },
     /// Rows of a key, each at most this much (µs) after the one before. A session ends as much after its last row.
     Session {
         gap_us: i64,
@@ -56,6 +62,7 @@ impl Window {
                 time_zone_data: calendar::TIME_ZONE_DATA.to_owned(),
             },
             Self::OfInput { .. } => WindowFingerprint::OfInput,
+            Self::Global { expire_after_us } => WindowFingerprint::Global { expires: expire_after_us.is_some() },
             Self::Session { gap_us } => WindowFingerprint::Session { gap_us },
         }
     }
@@ -92,6 +99,11 @@ pub enum WindowFingerprint {
         time_zone_data: String,
     },
     OfInput,
+    /// How long a group is kept may change, but not whether groups are ever forgotten: those of which no time was kept
+    /// could not be.
+    Global {
+        expires: bool,
+    },
     Session {
         gap_us: i64,
     },
@@ -119,6 +131,8 @@ impl WindowFingerprint {
                 (format!("windows of one {} in {time_zone}", unit.in_words()), *offset_us)
             }
             Self::OfInput => ("the windows of its input".to_owned(), 0),
+            Self::Global { expires: false } => ("groups that are never forgotten".to_owned(), 0),
+            Self::Global { expires: true } => ("groups that expire".to_owned(), 0),
             Self::Session { gap_us } => (format!("sessions with a gap of {}", seconds(*gap_us)), 0),
         };
         if offset_us == 0 { windows } else { format!("{windows}, {} later", seconds(offset_us)) }
@@ -160,6 +174,8 @@ mod tests {
             paris(CalendarUnit::Day, 3_600_000_000),
         ]
         .map(fingerprint);
+        let running = [None, Some(60_000_000)].map(|expire_after_us| Window::Global { expire_after_us }.fingerprint());
+        let all: Vec<_> = all.into_iter().chain(running).collect();
         for (i, then) in all.iter().enumerate() {
             for (j, now) in all.iter().enumerate() {
                 assert_eq!(then.difference(now).is_some(), i != j, "{then:?} and {now:?}");
@@ -175,6 +191,12 @@ mod tests {
             all[7].difference(&all[4]).unwrap(),
             "had windows of one day in Europe/Paris, 3600 s later and now has windows that grow by 30 s up to 60 s"
         );
+    }
+
+    #[test]
+    fn groups_may_be_kept_for_longer_or_shorter_than_before() {
+        let [then, now] = [1, 2].map(|us| Window::Global { expire_after_us: Some(us) }.fingerprint());
+        assert_eq!(then.difference(&now), None);
     }
 
     #[test]

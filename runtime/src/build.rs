@@ -17,6 +17,7 @@ use crate::keyed::deduplicate::DeduplicateStep;
 use crate::keyed::edge::EdgeSender;
 use crate::keyed::flow::{FlowStep, WatermarkFlow};
 use crate::keyed::over::OverStep;
+use crate::keyed::running::{Gives, RunningAggregate};
 use crate::keyed::session::SessionAggregate;
 use crate::keyed::windowed::WindowedAggregate;
 use crate::state::StepTable;
@@ -48,7 +49,7 @@ enum Compiled {
 impl Graph {
     #[must_use]
     pub fn of(plan: Arc<Plan>) -> Arc<Self> {
-        let steps: Vec<_> = plan.steps.iter().map(compiled).collect();
+        let steps: Vec<_> = (0..plan.steps.len()).map(|step| compiled(&plan, step)).collect();
         let stages = stages::cut(&plan);
         let (mut tables, mut owners) = (Vec::new(), Vec::new());
         for (step, compiled) in steps.iter().enumerate() {
@@ -172,23 +173,28 @@ impl Graph {
     }
 }
 
-fn compiled(step: &Step) -> Compiled {
+fn compiled(plan: &Plan, number: usize) -> Compiled {
+    let step = &plan.steps[number];
     match &step.op {
         StepOp::Map(map) => Compiled::Rows(Box::new(MapStep::new(map.clone(), Arc::clone(&step.schema)))),
         StepOp::Union(union) => Compiled::Rows(Box::new(UnionStep::new(union.clone(), Arc::clone(&step.schema)))),
         StepOp::Unnest(unnest) => Compiled::Rows(Box::new(UnnestStep::new(unnest.clone(), Arc::clone(&step.schema)))),
-        StepOp::Aggregate(aggregate) => Compiled::Keyed(over_windows(aggregate)),
+        StepOp::Aggregate(aggregate) => {
+            let gives = if plan.is_complete(number) { Gives::All } else { Gives::Changed };
+            Compiled::Keyed(aggregate_step(aggregate, gives))
+        }
         StepOp::Over(over) => Compiled::Keyed(Box::new(OverStep::new(Arc::clone(over), Arc::clone(&step.schema)))),
         StepOp::Deduplicate(step) => Compiled::Keyed(Box::new(DeduplicateStep::new(Arc::clone(step)))),
     }
 }
 
-/// The keyed step of an aggregate, by the kind of its window.
-pub(crate) fn over_windows(aggregate: &Arc<Aggregate>) -> Box<dyn KeyedStep> {
+/// The keyed step of an aggregate, by the kind of its window. `gives` is for one without windows.
+pub(crate) fn aggregate_step(aggregate: &Arc<Aggregate>, gives: Gives) -> Box<dyn KeyedStep> {
     let of = Arc::clone(aggregate);
     match aggregate.window {
         Window::Aligned(windows) => Box::new(WindowedAggregate::aligned(of, windows)),
         Window::OfInput { starts, ends } => Box::new(WindowedAggregate::of_input(of, [starts, ends])),
+        Window::Global { expire_after_us } => Box::new(RunningAggregate::new(of, expire_after_us, gives)),
         Window::Session { gap_us } => Box::new(SessionAggregate::new(of, gap_us)),
     }
 }

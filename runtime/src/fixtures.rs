@@ -8,8 +8,8 @@ use weir_plan::expr::ScalarExpr;
 use weir_plan::outputs::Output;
 use weir_plan::plan::{
     BadRecords, BadRecordsPolicy, Checkpoint, Clock, DeltaSink, EventTime, Format, Http, Input, JsonFormat,
-    KafkaConnection, KafkaSource, Limits, Maintenance, OnEnd, OnLostOffsets, Sink, SinkKind, Source, StartFrom, Step,
-    TimestampNumbers, Tombstones, Trigger,
+    KafkaConnection, KafkaSource, Limits, Maintenance, Mode, OnEnd, OnLostOffsets, Sink, SinkKind, Source, StartFrom,
+    Step, TimestampNumbers, Tombstones, Trigger,
 };
 use weir_plan::topics::Topics;
 
@@ -71,6 +71,7 @@ pub fn sink(name: &str, input: Input, schema: SchemaRef) -> Sink {
         input,
         output: Output::Main,
         kind: SinkKind::Delta(delta),
+        mode: Mode::Append,
         given: Arc::clone(&schema),
         keeps: None,
         schema,

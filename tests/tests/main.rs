@@ -43,6 +43,7 @@ mod producer;
 mod random_kills;
 mod replay_rejected;
 mod rides_to_delta;
+mod running_aggregates;
 mod s3_faults;
 mod saved_state;
 mod secure_kafka;

@@ -105,7 +105,7 @@ fn replay(plan: &Arc<Plan>, args: &ReplayArgs) -> Result<()> {
     let patience = args.give_up_after;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::retry(format!("start threads: {e}")))?;
-    let uri = sink.uri();
+    let uri = sink.place();
     let expected = Expected { rows: "dead letters", schema: rejected_schema() };
     let versions = Versions { from: args.from_version, to: args.to_version };
     let environment = Environment {

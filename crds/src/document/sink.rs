@@ -31,10 +31,10 @@ pub struct Sink {
     /// with windows or behind one: rows that it could not compute.
     #[schemars(with = "Node")]
     pub from: String,
-    /// Append (the default): each row is written once; rows of a window when it closes. Update (not supported yet):
-    /// changed rows, by key. Complete (not supported yet): the whole result each time.
+    /// Append (the default): each row is written once; rows of a window when it closes. Update: the changed rows of an
+    /// aggregate without a window, by key. Complete: its whole result each time. (To a console only.)
     pub mode: Option<Mode>,
-    /// Not supported yet. For the mode Update: the columns that identify a row. At most 256.
+    /// For the mode Update: the columns that identify a row. At most 256.
     #[schemars(with = "Option<Columns>")]
     pub key: Option<Vec<String>>,
     /// Not supported yet. For the mode Update: a column of the table. A row with a smaller value than the table's never
@@ -57,7 +57,7 @@ pub struct Sink {
     pub kafka: Option<KafkaSink>,
     /// Not supported yet. Parquet files.
     pub parquet: Option<ParquetSink>,
-    /// Not supported yet. The log of the pod.
+    /// Standard output, for trying things: the first rows of each epoch.
     pub console: Option<ConsoleSink>,
 }
 
@@ -186,7 +186,7 @@ pub struct ParquetSink {
     pub target_file_size: Option<Quantity>,
 }
 
-/// The log of the pod.
+/// The first rows of each epoch on standard output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConsoleSink {

@@ -44,8 +44,9 @@ impl Known {
     /// Of the rows of an aggregate over a window.
     pub(super) fn aggregated(&self, window: Option<&Window>, columns: impl Iterator<Item = String>) -> Self {
         let bounds = [WINDOW_START, WINDOW_END].map(str::to_owned);
+        let bounds = window.map(|_| bounds);
         Self {
-            names: Some(bounds.into_iter().chain(columns).collect()),
+            names: Some(bounds.into_iter().flatten().chain(columns).collect()),
             times: Vec::new(),
             is_window_told_by_start: window.is_some_and(|window| self.is_told_by_start(window)),
         }

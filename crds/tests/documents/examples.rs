@@ -33,7 +33,7 @@ fn rides_lowers_to_the_plan_that_it_describes() {
     assert_eq!(steps, ["cleaned", "revenue", "formatted"]);
     assert!(matches!(&plan.steps[1].op, StepOp::Aggregate(a) if a.window == Window::tumbling(300_000_000)));
     assert_eq!(columns(&plan.sinks[0]), ["date", "city", "win_start", "win_end", "revenue", "avg_distance", "cnt"]);
-    let SinkKind::Delta(delta) = &plan.sinks[0].kind;
+    let SinkKind::Delta(delta) = &plan.sinks[0].kind else { panic!("{:?}", plan.sinks[0].kind) };
     assert_eq!(
         (delta.partition_by.as_slice(), delta.target_file_size_bytes),
         (["date".to_owned()].as_slice(), 128 << 20)
@@ -44,8 +44,8 @@ fn rides_lowers_to_the_plan_that_it_describes() {
 fn rides_runs_on_a_laptop_with_its_override() {
     let plan = plan("rides.yaml", Some("rides-local.yaml"));
     assert_eq!(plan.checkpoint.uri, "file:///tmp/weir/checkpoints/rides-revenue");
-    assert_eq!(plan.sinks[0].uri(), "file:///tmp/weir/silver/rides_agg");
-    let SinkKind::Delta(delta) = &plan.sinks[0].kind;
+    assert_eq!(plan.sinks[0].place(), "file:///tmp/weir/silver/rides_agg");
+    let SinkKind::Delta(delta) = &plan.sinks[0].kind else { panic!("{:?}", plan.sinks[0].kind) };
     assert_eq!(delta.partition_by, ["date"]);
     assert_eq!(plan.sources[0].kafka.connection.bootstrap_servers, "127.0.0.1:9092");
     assert!(plan.storage.is_empty());

@@ -47,7 +47,7 @@ fn the_smallest_document_has_the_defaults() {
         ("weir-data-p", &StartFrom::Latest, OnLostOffsets::Fail)
     );
     assert_eq!(plan.sources[0].event_time.as_ref().unwrap().watermark_delay_us, 90_000_000);
-    let SinkKind::Delta(delta) = &plan.sinks[0].kind;
+    let SinkKind::Delta(delta) = &plan.sinks[0].kind else { panic!("{:?}", plan.sinks[0].kind) };
     assert_eq!((plan.sinks[0].input, delta.target_file_size_bytes), (Input::Step(0), 128 << 20));
 }
 

@@ -14,7 +14,7 @@ use super::functions::{Own, resolved};
 use super::keys::reads;
 use super::parameters::{self, Takes};
 use crate::expr::{Binder, ExprError, ScalarExpr, canonical, refuse_aggregates};
-use crate::types::EVENT_TIME;
+use crate::types::{EVENT_TIME, has_event_time};
 
 pub(super) struct Calls {
     binder: Binder,
@@ -131,6 +131,10 @@ impl Calls {
             args.push(self.argument(arg, text, *takes, name)?);
         }
         if parameters.by_time {
+            if !has_event_time(&self.schema) {
+                let call = text(aggregate, None);
+                return Err(ExprError(format!("`{call}` goes by the event time: give the source `eventTime`")));
+            }
             args.push(ident(EVENT_TIME));
             texts.push(EVENT_TIME.to_owned());
         }

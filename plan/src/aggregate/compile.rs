@@ -9,11 +9,8 @@ use datafusion_common::{Column, DataFusionError};
 use datafusion_expr::Expr;
 
 use super::calls::Calls;
-use super::keys::{self, PlannedKey, is_reserved};
-use super::{
-    Aggregate, AggregateColumn, AggregateError, AggregatePart, Gives, GroupColumn, RowColumns, WINDOW_END,
-    WINDOW_START, window_fields,
-};
+use super::keys::{self, PlannedKey};
+use super::{Aggregate, AggregateColumn, AggregateError, AggregatePart, Gives, GroupColumn, RowColumns};
 use crate::expr::{Binder, ExprError, ScalarExpr, with_room};
 use crate::input::Input;
 use crate::types::has_event_time;
@@ -66,13 +63,15 @@ impl Step<'_> {
         group_by: &[GroupColumn],
         columns: &[AggregateColumn],
     ) -> Option<Aggregate> {
-        if !has_event_time(self.input_schema) {
-            self.refuse(AggregatePart::Step, "a window needs an event time: give the source `eventTime`".to_owned());
+        let needs_event_time = !matches!(window, Window::Global { expire_after_us: None });
+        if needs_event_time && !has_event_time(self.input_schema) {
+            let what = if window.has_bounds() { "a window" } else { "expireAfter" };
+            self.refuse(AggregatePart::Step, format!("{what} needs an event time: give the source `eventTime`"));
             return None;
         }
-        let keys = keys::plan(self.input_schema, group_by).map_err(|errors| self.errors.extend(errors));
-        self.check_names(group_by, columns);
-        let planner = Binder::new(&planning_schema(self.input_schema, group_by));
+        let keys = keys::plan(self.input_schema, window, group_by).map_err(|errors| self.errors.extend(errors));
+        self.check_names(window, group_by, columns);
+        let planner = Binder::new(&planning_schema(self.input_schema, window, group_by));
         let calls = Calls::new(self.input_schema);
         let (planner, mut calls) = match (planner, calls) {
             (Ok(planner), Ok(calls)) => (planner, calls),
@@ -87,13 +86,14 @@ impl Step<'_> {
         let keys = keys.ok()?;
         let key_fields = keys.iter().map(|planned| Arc::clone(&planned.key.value.field));
         let key_schema: SchemaRef = Arc::new(Schema::new(key_fields.collect::<Vec<_>>()));
+        let bounds = Schema::new(window.fields());
         let (result_schema, call_names) =
-            result_schema(window_fields().into_iter().chain(fields_of(&key_schema)), &calls);
+            result_schema(bounds.fields().iter().cloned().chain(fields_of(&key_schema)), &calls);
         let finisher = Binder::new(&result_schema).map_err(|e| self.refuse(AggregatePart::Step, e.0)).ok()?;
         let mut outputs = Vec::with_capacity(columns.len());
         for (i, (column, planned)) in columns.iter().zip(planned).enumerate() {
             let Some(planned) = planned else { continue };
-            match finish(planned, column, &finisher, &keys, &call_names) {
+            match finish(planned, column, &finisher, &keys, &call_names, &bounds) {
                 Ok(output) => outputs.push(output),
                 Err(e) => self.refuse(AggregatePart::ColumnExpr(i), e.0),
             }
@@ -101,7 +101,6 @@ impl Step<'_> {
         Some(Aggregate {
             input,
             window,
-            event_time_index: self.input_schema.fields().len() - 1,
             group_by: keys.into_iter().map(|planned| planned.key).collect(),
             calls: calls.into_calls(),
             key_schema,
@@ -142,13 +141,13 @@ impl Step<'_> {
         self.errors.push(AggregateError { at, message });
     }
 
-    fn check_names(&mut self, group_by: &[GroupColumn], columns: &[AggregateColumn]) {
+    fn check_names(&mut self, window: Window, group_by: &[GroupColumn], columns: &[AggregateColumn]) {
         for (i, column) in columns.iter().enumerate() {
             let name = &column.name;
             let why = if name.is_empty() {
                 "a column needs a name".to_owned()
-            } else if is_reserved(name) {
-                format!("`{name}` is a column that the window adds: choose another name")
+            } else if let Some(why) = keys::reserved(name, window) {
+                format!("`{name}` {why}: choose another name")
             } else if group_by.iter().any(|group| group.name == *name) {
                 format!(
                     "`{name}` is a group column already, and group columns are in the output: choose another name, or \
@@ -215,10 +214,12 @@ fn finish(
     finisher: &Binder,
     keys: &[PlannedKey],
     calls: &[String],
+    bounds: &Schema,
 ) -> Result<ScalarExpr, ExprError> {
     let replaced = replaced(planned, keys, calls)?;
     let is_key = |name: &String| keys.iter().any(|key| key.key.value.field.name() == name);
-    let allowed = |name: &String| name == WINDOW_START || name == WINDOW_END || is_key(name) || calls.contains(name);
+    let is_bound = |name: &String| bounds.fields().find(name).is_some();
+    let allowed = |name: &String| is_bound(name) || is_key(name) || calls.contains(name);
     if let Some(stray) = replaced.column_refs().into_iter().map(|c| &c.name).filter(|name| !allowed(name)).min() {
         return Err(ExprError(format!(
             "`{stray}` is neither grouped by nor inside an aggregate, so a group has no single value of it: add it to \
@@ -244,12 +245,12 @@ fn aggregates_in(planned: &Expr) -> Vec<Expr> {
 }
 
 /// The names that an expression may use: the input's columns, the window's bounds and computed keys.
-fn planning_schema(input: &SchemaRef, group_by: &[GroupColumn]) -> SchemaRef {
+fn planning_schema(input: &SchemaRef, window: Window, group_by: &[GroupColumn]) -> SchemaRef {
     let mut fields: Vec<FieldRef> = input.fields().to_vec();
     // This type is a placeholder: types are checked after names have been replaced by what they stand for.
     let computed = group_by.iter().filter(|group| group.expr.is_some());
     let keys = computed.map(|group| Arc::new(Field::new(&group.name, DataType::Utf8, true)));
-    for own in window_fields().into_iter().chain(keys) {
+    for own in window.fields().into_iter().chain(keys) {
         if !fields.iter().any(|f| f.name() == own.name()) {
             fields.push(own);
         }

@@ -10,6 +10,7 @@ use super::{AggregateError, AggregatePart, ComputedKey, GroupColumn, Key, WINDOW
 use crate::expr::{Binder, canonical, no_such_column, refuse_aggregates};
 use crate::quote::quoted;
 use crate::types::EVENT_TIME;
+use crate::window::Window;
 
 /// A key with its planned expression, which is compared with parts of the output columns to find the key there.
 pub(super) struct PlannedKey {
@@ -18,11 +19,16 @@ pub(super) struct PlannedKey {
 }
 
 /// Plans the keys, or returns all that is wrong with them.
-pub(super) fn plan(schema: &SchemaRef, group_by: &[GroupColumn]) -> Result<Vec<PlannedKey>, Vec<AggregateError>> {
+pub(super) fn plan(
+    schema: &SchemaRef,
+    window: Window,
+    group_by: &[GroupColumn],
+) -> Result<Vec<PlannedKey>, Vec<AggregateError>> {
     let binder = Binder::new(schema).map_err(|e| vec![AggregateError { at: AggregatePart::Step, message: e.0 }])?;
     let (mut keys, mut errors) = (Vec::with_capacity(group_by.len()), Vec::new());
     for (i, column) in group_by.iter().enumerate() {
-        let named = check_name(schema, column, &group_by[..i]).map_err(|why| (AggregatePart::GroupName(i), why));
+        let named =
+            check_name(schema, window, column, &group_by[..i]).map_err(|why| (AggregatePart::GroupName(i), why));
         let planned = named.and_then(|()| match &column.expr {
             None => of_column(schema, &column.name, &binder).map_err(|why| (AggregatePart::GroupName(i), why)),
             Some(sql) => computed(schema, column, sql, &binder).map_err(|why| (AggregatePart::GroupExpr(i), why)),
@@ -35,21 +41,30 @@ pub(super) fn plan(schema: &SchemaRef, group_by: &[GroupColumn]) -> Result<Vec<P
     if errors.is_empty() { Ok(keys) } else { Err(errors) }
 }
 
-pub(super) fn is_reserved(name: &str) -> bool {
-    [WINDOW_START, WINDOW_END, EVENT_TIME].contains(&name)
+/// Why no column may have this name, if so.
+pub(super) fn reserved(name: &str, window: Window) -> Option<&'static str> {
+    let is_bound = window.has_bounds() && [WINDOW_START, WINDOW_END].contains(&name);
+    match name {
+        EVENT_TIME => Some("is the name of a row's time"),
+        _ => is_bound.then_some("is a column that the window adds"),
+    }
 }
 
-fn check_name(schema: &SchemaRef, column: &GroupColumn, before: &[GroupColumn]) -> Result<(), String> {
+fn check_name(schema: &SchemaRef, window: Window, column: &GroupColumn, before: &[GroupColumn]) -> Result<(), String> {
     let name = &column.name;
     if name.is_empty() {
         return Err("a column needs a name".to_owned());
     }
     if name == EVENT_TIME {
-        return Err(format!("rows cannot be grouped by `{EVENT_TIME}`: the window groups by it already"));
+        let why = match window.has_bounds() {
+            true => "the window groups by it already",
+            false => "give it another name, as in {name: at, expr: _event_time}",
+        };
+        return Err(format!("rows cannot be grouped by `{EVENT_TIME}`: {why}"));
     }
-    if is_reserved(name) {
+    if let Some(why) = reserved(name, window) {
         return Err(if column.expr.is_some() {
-            format!("{} is a column that the window adds: choose another name", quoted(name))
+            format!("{} {why}: choose another name", quoted(name))
         } else if schema.column_with_name(name).is_none() {
             format!("{} is in the output without being grouped by: leave it out", quoted(name))
         } else {

@@ -10,7 +10,7 @@ use datafusion_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Vo
 use datafusion_physical_expr::aggregate::AggregateExprBuilder;
 
 use super::accumulators::{Kind, TopRows};
-use super::{Aggregate, Call, Gives, Key, WINDOW_END, WINDOW_START, window_fields};
+use super::{Aggregate, Call, Gives, Key, WINDOW_END, WINDOW_START};
 use crate::expr::{self, Binder, ExprError, ScalarExpr};
 use crate::input::Input;
 use crate::row_keys::RowKey;
@@ -85,13 +85,12 @@ fn compiled(input: Input, schema: &SchemaRef, top: &Top<'_>, ranks: Vec<ScalarEx
     let call = call(top, kept, args, schema).map_err(|e| binder.error(&e))?;
     let key_fields: Vec<FieldRef> = group_by.iter().map(|key| Arc::clone(&key.value.field)).collect();
     let of_call = Arc::new(Field::new(&call.name, call.function.field().data_type().clone(), true));
-    let results = window_fields().into_iter().chain(key_fields.iter().cloned()).chain([of_call]);
+    let results = top.window.fields().into_iter().chain(key_fields.iter().cloned()).chain([of_call]);
     let result_schema = Arc::new(Schema::new(results.collect::<Vec<_>>()));
     let gives = Gives::Rows { with_window: !matches!(top.window, Window::OfInput { .. }) };
     Ok(Aggregate {
         input,
         window: top.window,
-        event_time_index: schema.fields().len() - 1,
         group_by,
         calls: vec![call],
         key_schema: Arc::new(Schema::new(key_fields)),

@@ -15,6 +15,7 @@ pub struct Sink {
     pub input: Input,
     pub output: Output,
     pub kind: SinkKind,
+    pub mode: Mode,
     /// The columns that the output gives: for `Main`, the input's columns without `_event_time`; for the others, see
     /// [`crate::outputs`].
     pub given: SchemaRef,
@@ -31,13 +32,26 @@ impl Sink {
         self.keeps.as_ref().map_or(written, |keeps| keeps[written])
     }
 
-    /// The URI that the sink writes to. No two sinks of a document share one.
+    /// The place that the sink writes to: a URI, which no two sinks of a document share, or [`CONSOLE`].
     #[must_use]
-    pub fn uri(&self) -> &str {
+    pub fn place(&self) -> &str {
         match &self.kind {
             SinkKind::Delta(delta) => &delta.uri,
+            SinkKind::Console(_) => CONSOLE,
         }
     }
+}
+
+/// Which rows a sink gets, and what they are to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// Each row once, when it is final.
+    Append,
+    /// The rows that an epoch has changed. A row replaces the one with equal values in the columns `key`, which are
+    /// indices into the written columns.
+    Update { key: Arc<[usize]> },
+    /// In each epoch the whole result, which replaces the one before.
+    Complete,
 }
 
 impl SinkKind {
@@ -46,6 +60,7 @@ impl SinkKind {
     pub fn partition_by(&self) -> &[String] {
         match self {
             Self::Delta(delta) => &delta.partition_by,
+            Self::Console(_) => &[],
         }
     }
 }
@@ -54,13 +69,18 @@ impl SinkKind {
 #[derive(Debug, Clone)]
 pub enum SinkKind {
     Delta(DeltaSink),
+    Console(ConsoleSink),
 }
+
+/// The place of all consoles.
+pub const CONSOLE: &str = "console";
 
 /// The form that Spark's progress reports use for a sink: `delta[s3://lake/silver]`.
 impl fmt::Display for SinkKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Delta(delta) => write!(f, "delta[{}]", delta.uri),
+            Self::Console(_) => f.write_str(CONSOLE),
         }
     }
 }
@@ -71,6 +91,15 @@ pub struct DeltaSink {
     pub partition_by: Vec<String>,
     pub target_file_size_bytes: u64,
     pub maintenance: Maintenance,
+}
+
+/// What a console shows of each epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConsoleSink {
+    /// How many rows.
+    pub rows: usize,
+    /// How many characters of a value.
+    pub truncate: usize,
 }
 
 /// The maintenance of a table besides its commits.

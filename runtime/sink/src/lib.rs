@@ -7,6 +7,7 @@
 //! it, because one epoch is written while the one before it is committed.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests play the clock and draw as they like"))]
 
+pub mod console;
 pub mod decided;
 pub mod delta;
 pub mod fitness;
@@ -19,12 +20,13 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use weir_base::clock::{Clock, wall_ms};
-use weir_base::failure::Result;
+use weir_base::failure::{Failure, Result};
 use weir_base::random::Random;
 use weir_base::retry::RetryPolicy;
 use weir_base::storage::{Secrets, Standing};
 use weir_plan::Plan;
 use weir_plan::plan::{self, SinkKind};
+use weir_plan::quote::quoted;
 
 use self::decided::{Decided, HeldEpoch, Outcome};
 use self::reading_back::{Expected, ReadBack, Versions};
@@ -66,6 +68,7 @@ impl Means {
 pub fn opener(sink: &plan::Sink, of: &Environment) -> Result<Box<dyn Opener>> {
     match &sink.kind {
         SinkKind::Delta(_) => Ok(Box::new(delta::TableOpener::new(sink, of)?)),
+        SinkKind::Console(console) => Ok(Box::new(console::ConsoleOpener::new(sink, console))),
     }
 }
 
@@ -76,7 +79,10 @@ pub fn opener(sink: &plan::Sink, of: &Environment) -> Result<Box<dyn Opener>> {
 /// `Config` if Weir does not write to what is there; `Retry` if the store is away.
 pub async fn former(pin: &Pin, of: &Environment) -> Result<Option<Box<dyn Sink>>> {
     check_kind(&pin.kind)?;
-    delta::former(pin, of).await
+    match pin.kind.as_str() {
+        console::KIND => Ok(Some(console::former(pin))),
+        _ => delta::former(pin, of).await,
+    }
 }
 
 /// Reads back what a sink of the document was given. The columns of `expected` must be there; other columns are left
@@ -93,6 +99,10 @@ pub async fn read_back(
 ) -> Result<Box<dyn ReadBack>> {
     match &sink.kind {
         SinkKind::Delta(_) => delta::read_back(sink, expected, versions, of).await,
+        SinkKind::Console(_) => Err(Failure::config(format!(
+            "sink {} is a console, and what was shown there can't be read back; name a sink that writes a table",
+            quoted(&sink.name)
+        ))),
     }
 }
 
@@ -102,7 +112,7 @@ pub async fn read_back(
 /// `Config`.
 pub fn check_kind(kind: &str) -> Result<()> {
     match kind {
-        delta::KIND => Ok(()),
+        delta::KIND | console::KIND => Ok(()),
         _ => Err(writing::unknown("it is a sink of the kind", kind)),
     }
 }
@@ -113,7 +123,7 @@ pub fn check_kind(kind: &str) -> Result<()> {
 /// `Config`.
 pub fn check_payload(kind: &str) -> Result<()> {
     match kind {
-        delta::payload::APPEND => Ok(()),
+        delta::payload::APPEND | console::SHOW => Ok(()),
         _ => Err(writing::unknown("its payload has the type", kind)),
     }
 }
@@ -123,6 +133,7 @@ pub fn check_payload(kind: &str) -> Result<()> {
 pub fn fitness(sink: &plan::Sink) -> Arc<dyn Fitness> {
     match &sink.kind {
         SinkKind::Delta(delta) => Arc::new(delta::fitness::Fit::of(sink, delta)),
+        SinkKind::Console(_) => Arc::new(console::All),
     }
 }
 

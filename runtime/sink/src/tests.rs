@@ -5,13 +5,14 @@
 use std::path::{Path, PathBuf};
 
 /// The names of the kinds, in lower case.
-const KINDS: &[&str] = &["delta"];
+const KINDS: &[&str] = &["delta", "console"];
 
 /// The places that may name a kind, from the root of the workspace: the kind's own folder, the code that opens sinks,
 /// the code that reads manifests of version 1 (which knew only one kind), plans for tests, and the places that tell
 /// people what Weir is or show them a table.
 const MAY: &[&str] = &[
     "runtime/sink/src/delta",
+    "runtime/sink/src/console",
     "runtime/sink/src/lib.rs",
     "runtime/checkpoint/src/v1.rs",
     "runtime/src/fixtures.rs",

@@ -17,6 +17,7 @@ pub(crate) mod over;
 #[cfg(test)]
 pub(crate) mod proof;
 pub(crate) mod rows;
+pub(crate) mod running;
 pub(crate) mod session;
 pub(crate) mod windowed;
 

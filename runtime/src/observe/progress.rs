@@ -241,7 +241,7 @@ mod tests {
         ];
         let sinks = sinks.map(|(name, uri)| {
             let mut sink = fixtures::sink(name, Input::Source(0), Arc::new(Schema::empty()));
-            let SinkKind::Delta(delta) = &mut sink.kind;
+            let SinkKind::Delta(delta) = &mut sink.kind else { panic!("fixtures have tables") };
             delta.uri = uri.into();
             sink
         });

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use weir_base::retry::RetryPolicy;
 use weir_base::storage::{self, Location, Secrets};
 use weir_plan::outputs::Output;
-use weir_plan::plan::{DeltaSink, Input, Maintenance, Sink, SinkKind};
+use weir_plan::plan::{DeltaSink, Input, Maintenance, Mode, Sink, SinkKind};
 
 /// Retries for a store that comes back; only a failing test waits until they end.
 pub const QUICK: RetryPolicy = RetryPolicy {
@@ -43,16 +43,21 @@ impl Lake {
         let delta = DeltaSink { uri, partition_by, target_file_size_bytes: 128 << 20, maintenance };
         let kind = SinkKind::Delta(delta);
         let (name, input, given) = ("silver".into(), Input::Source(0), Arc::clone(&schema));
-        Self { dir, sink: Sink { name, input, output: Output::Main, kind, given, keeps: None, schema } }
+        Self {
+            dir,
+            sink: Sink { name, input, output: Output::Main, kind, mode: Mode::Append, given, keeps: None, schema },
+        }
     }
 
     pub fn delta(&mut self) -> &mut DeltaSink {
-        let SinkKind::Delta(delta) = &mut self.sink.kind;
-        delta
+        match &mut self.sink.kind {
+            SinkKind::Delta(delta) => delta,
+            other => panic!("{other}"),
+        }
     }
 
     pub fn location(&self) -> Location {
-        storage::open(self.sink.uri(), None, &Secrets::default()).unwrap()
+        storage::open(self.sink.place(), None, &Secrets::default()).unwrap()
     }
 
     pub fn path(&self, relative: &str) -> std::path::PathBuf {

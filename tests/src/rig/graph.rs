@@ -13,7 +13,7 @@ use super::{RUN_LIMIT, Rig};
 use crate::engine::{self, Exit, Start};
 use crate::oracle::assert_same_rows;
 use crate::oracle::graph::manifest::Manifest;
-use crate::oracle::graph::{Graph, Outcome, Records};
+use crate::oracle::graph::{Graph, Mode, Outcome, Records};
 use crate::oracle::pipeline::Site;
 use crate::services::kafka::Kafka;
 use crate::topic::{self, Contents, Record};
@@ -95,6 +95,17 @@ impl GraphRig {
         self.graph.manifests(&self.folder.path().join("lake/checkpoint"))
     }
 
+    /// What the last run has shown on consoles: the cells of each row, by sink and epoch.
+    ///
+    /// # Panics
+    /// If it has shown something else than whole tables.
+    #[must_use]
+    pub fn shown(&self) -> BTreeMap<(String, u64), Vec<Vec<String>>> {
+        let text = std::fs::read_to_string(self.folder.path().join("stdout")).unwrap();
+        let tables = text.split("\n\n").filter(|table| !table.trim().is_empty());
+        tables.map(shown).collect()
+    }
+
     /// The rows of a sink's table.
     #[must_use]
     pub fn table(&self, sink: &str) -> Vec<Json> {
@@ -121,11 +132,21 @@ impl GraphRig {
             assert_eq!(outcome.read[&source.name], produced as u64, "{} has read its topic, and once", source.name);
         }
         let whole: Vec<_> = manifests.into_iter().map(|manifest| manifest.whole).collect();
-        for sink in &self.graph.sinks {
+        for sink in self.graph.sinks.iter().filter(|sink| sink.mode == Mode::Append) {
             println!("table {}", sink.name);
             assert_same_rows(&outcome.tables[&sink.name], &self.table(&sink.name));
             Rig::assert_commits(&self.table_folder(&sink.name), &whole, |name| name == sink.name);
         }
         outcome
     }
+}
+
+/// A table that a console has shown: the sink and the epoch, and the cells of each row.
+fn shown(table: &str) -> ((String, u64), Vec<Vec<String>>) {
+    let mut lines = table.trim().lines();
+    let (sink, epoch) = lines.next().and_then(|line| line.split_once(", epoch ")).unwrap_or_else(|| panic!("{table}"));
+    let lines: Vec<_> = lines.collect();
+    assert!(lines.len() >= 5 && lines.last().is_some_and(|line| line.starts_with("+-")), "{table}");
+    let cells = |line: &&str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+    ((sink.to_owned(), epoch.parse().unwrap()), lines[3..lines.len() - 1].iter().map(cells).collect())
 }

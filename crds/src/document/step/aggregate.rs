@@ -12,11 +12,11 @@ use crate::document::{Duration, Empty, unions};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Aggregate {
-    /// The source or step whose rows are read. They need an event time.
+    /// The source or step whose rows are read.
     #[schemars(with = "Node")]
     pub from: String,
-    /// Which rows belong together by their event time. Exactly one kind of window. Without a window (not supported
-    /// yet): all rows of a group, for the modes Update and Complete.
+    /// Which rows belong together by their event time. Exactly one kind of window. Without a window: all rows of a
+    /// group, for sinks of the modes Update and Complete.
     pub window: Option<Window>,
     /// The columns to group by: {name: city}, or {name: day, expr: cast(ts as date)}. If left out, all rows of a window
     /// are one group. At most 256.
@@ -28,8 +28,7 @@ pub struct Aggregate {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub columns: Vec<AggregateColumn>,
-    /// Not supported yet. For an aggregate without a window: how long after its last row a group is forgotten, as a
-    /// duration.
+    /// For an aggregate without a window: how long after its last row a group is forgotten, as a duration.
     pub expire_after: Option<Duration>,
 }
 

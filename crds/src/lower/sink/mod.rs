@@ -1,7 +1,9 @@
 //! Sinks: the rows that they receive, and their kind, with a file per kind. This module also checks that no folder of a
 //! sink and no checkpoint lie inside one another.
 
+mod console;
 mod delta;
+mod mode;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use arrow::datatypes::SchemaRef;
 use weir_plan::plan;
 use weir_plan::quote::quoted;
 
+use self::mode::Modes;
 use super::graph::Graph;
 use super::output::{self, Nodes};
 use super::step::Steps;
@@ -28,6 +31,7 @@ pub(super) fn lower(
 ) -> Option<Vec<plan::Sink>> {
     let at = spec_at.field("sinks");
     let nodes = Nodes { spec, graph, sources, steps };
+    let mut modes = Modes::default();
     let lowered: Vec<_> = spec
         .sinks
         .iter()
@@ -44,13 +48,16 @@ pub(super) fn lower(
                 }
                 _ => given.clone(),
             };
-            let delta = delta::lower(sink.delta.as_ref()?, schema.as_ref(), &at, out);
+            let (read, output) = input.unzip();
+            let mode = modes.lower(sink, steps.changing(read), output, schema.as_ref(), &at, out);
+            let kind = kind(sink, schema.as_ref(), &at, out);
             let (input, output) = input?;
             Some(plan::Sink {
                 name: sink.name.clone(),
                 input: steps.in_plan(input)?,
                 output,
-                kind: plan::SinkKind::Delta(delta?),
+                kind: kind?,
+                mode: mode?,
                 given: given?,
                 keeps: keeps?,
                 schema: schema?,
@@ -59,6 +66,13 @@ pub(super) fn lower(
         .collect();
     output::require_rejected_sinks(spec, graph, spec_at, out);
     lowered.into_iter().collect()
+}
+
+/// What the sink writes to, by its kind.
+fn kind(sink: &Sink, schema: Option<&SchemaRef>, at: &Path, out: &mut Findings) -> Option<plan::SinkKind> {
+    let delta = sink.delta.as_ref().map(|delta| delta::lower(delta, schema, at, out).map(plan::SinkKind::Delta));
+    let console = sink.console.as_ref().map(|console| console::lower(console, at, out).map(plan::SinkKind::Console));
+    delta.or(console)?
 }
 
 /// The columns that a sink writes, as indices into the columns that it receives; `None` for all of them.
@@ -82,8 +96,10 @@ fn refuse_unsupported(sink: &Sink, at: &Path, out: &mut Findings) {
         found @ Guarantee::AtLeastOnce => out.not_yet_value(&at.field("guarantee"), found, &["ExactlyOnce"]),
     }
     match sink.mode.unwrap_or(defaults::MODE) {
-        Mode::Append => {}
-        mode @ (Mode::Update | Mode::Complete) => out.not_yet_value(&at.field("mode"), mode, &["Append"]),
+        mode @ (Mode::Update | Mode::Complete) if sink.delta.is_some() => {
+            out.not_yet_value(&at.field("mode"), mode, &["Append"]);
+        }
+        Mode::Append | Mode::Update | Mode::Complete => {}
     }
 }
 

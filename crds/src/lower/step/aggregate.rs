@@ -1,4 +1,4 @@
-//! Aggregates over windows.
+//! Aggregates, over windows or running.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use super::window::window;
 use super::{LateOutput, Lowered, Operation, Upstream};
 use crate::document::Aggregate;
 use crate::finding::{Findings, Path};
-use crate::lower::name;
 use crate::lower::source::COLUMNS_MAX;
+use crate::lower::{duration, name};
 
 impl Operation for Aggregate {
     fn inputs(&self, at: &Path) -> Vec<(Path, &str)> {
@@ -35,10 +35,20 @@ impl Operation for Aggregate {
         true
     }
 
+    fn runs(&self) -> Option<bool> {
+        self.window.is_none().then_some(self.expire_after.is_some())
+    }
+
     fn late_outputs(&self) -> &'static [LateOutput] {
-        // Rows that carry their window never miss it: what closed the window has given them.
-        let is_carried = self.window.as_ref().is_some_and(|window| window.of_input.is_some());
-        if is_carried { &[] } else { &[LateOutput { output: Output::Late, columns: outputs::late_schema }] }
+        match &self.window {
+            // Rows that carry their window never miss it: what closed the window has given them.
+            Some(window) if window.of_input.is_some() => &[],
+            Some(_) => &[LateOutput { output: Output::Late, columns: outputs::late_schema }],
+            None if self.expire_after.is_some() => {
+                &[LateOutput { output: Output::Late, columns: outputs::late_rows_schema }]
+            }
+            None => &[],
+        }
     }
 
     fn lower(&self, from: &[Upstream], at: &Path, out: &mut Findings) -> Lowered {
@@ -47,13 +57,10 @@ impl Operation for Aggregate {
 }
 
 fn lower(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) -> Option<Lowered> {
-    let window_at = at.field("window");
+    let expire_after_us = expire_after_us(aggregate, &at.field("expireAfter"), out);
     let window = match &aggregate.window {
-        Some(found) => window(found, &aggregate.from, from, &window_at, out),
-        None => {
-            out.add(&window_at, "not supported yet: an aggregate without a window: write {tumbling: {size: 5m}}");
-            None
-        }
+        Some(found) => window(found, &aggregate.from, from, &at.field("window"), out),
+        None => expire_after_us.map(|expire_after_us| Window::Global { expire_after_us }),
     };
     let group_by = aggregate.group_by.as_deref().unwrap_or_default();
     let columns_at = at.field("columns");
@@ -63,12 +70,14 @@ fn lower(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) 
         out.checked(&at.field("groupBy").index(i).field("name"), name::check_column(&column.name));
     }
     let schema = from.schema.as_ref()?;
-    if !has_event_time(schema) {
+    let (what, field) =
+        if aggregate.window.is_some() { ("a window", "window") } else { ("expireAfter", "expireAfter") };
+    if !has_event_time(schema) && (aggregate.window.is_some() || aggregate.expire_after.is_some()) {
         let message = format!(
-            "a window goes by the event time, and the rows of {} have none; give its source an eventTime",
+            "{what} goes by the event time, and the rows of {} have none; give its source an eventTime",
             quoted(&aggregate.from)
         );
-        out.add(&at.field("window"), message);
+        out.add(&at.field(field), message);
         return None;
     }
     let columns: Vec<_> = aggregate
@@ -79,20 +88,22 @@ fn lower(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) 
     let group_by: Vec<_> =
         group_by.iter().map(|c| aggregate::GroupColumn { name: c.name.clone(), expr: c.expr.clone() }).collect();
     // The errors of columns do not depend on the window, so any window serves to find them.
-    let any = Window::tumbling(1);
+    let any = match aggregate.window {
+        Some(_) => Window::tumbling(1),
+        None => Window::Global { expire_after_us: None },
+    };
     match aggregate::compile(from.input?, schema, window.unwrap_or(any), &group_by, &columns) {
         Ok(compiled) => {
             for (i, column) in columns.iter().enumerate() {
                 out.checked(&columns_at.index(i).field("name"), name::check_column(&column.name));
             }
             // Every kind of window gives its bounds.
-            let is_known =
-                aggregate.window.is_some() && ["groupBy", "columns"].iter().all(|field| out.is_sound(&at.field(field)));
+            let is_known = ["groupBy", "columns"].iter().all(|field| out.is_sound(&at.field(field)));
             let schema = is_known.then(|| compiled.output_schema());
             Some(Lowered {
                 op: window.map(|_| StepOp::Aggregate(Arc::new(compiled))),
                 schema,
-                carries_window: true,
+                carries_window: aggregate.window.is_some(),
                 ..Lowered::default()
             })
         }
@@ -103,6 +114,16 @@ fn lower(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) 
             None
         }
     }
+}
+
+/// When groups are forgotten, in µs; `Some(None)`: never.
+fn expire_after_us(aggregate: &Aggregate, at: &Path, out: &mut Findings) -> Option<Option<i64>> {
+    let Some(found) = &aggregate.expire_after else { return Some(None) };
+    if aggregate.window.is_some() {
+        out.add(at, "the window says already when a group ends: leave it out");
+        return None;
+    }
+    out.duration(at, found, "0s", "99999h").map(|duration| Some(duration::as_us(duration)))
 }
 
 fn place_of(part: AggregatePart, at: &Path) -> Path {

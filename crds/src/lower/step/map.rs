@@ -34,6 +34,10 @@ impl Operation for Map {
         false
     }
 
+    fn takes_changes(&self) -> bool {
+        true
+    }
+
     fn late_outputs(&self) -> &'static [LateOutput] {
         &[]
     }

@@ -14,6 +14,7 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use weir_plan::expr::{self, ScalarExpr};
 use weir_plan::outputs::Output;
 use weir_plan::plan::{self, Input, StepOp};
+use weir_plan::quote::quoted;
 use weir_plan::types::EVENT_TIME;
 
 use super::graph::Graph;
@@ -42,6 +43,17 @@ pub(in crate::lower) struct Lowered {
     pub(in crate::lower) is_behind_keys: bool,
     /// Whether the rows' times come from the clock (`processingTime`).
     pub(in crate::lower) is_timed_by_clock: bool,
+    /// The running aggregate whose rows these are, if they change with every epoch.
+    pub(in crate::lower) changing: Option<Changing>,
+}
+
+/// A running aggregate, as the sinks that get its rows see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::lower) struct Changing {
+    /// Its position in the document.
+    pub(in crate::lower) step: usize,
+    /// Whether it forgets groups.
+    pub(in crate::lower) expires: bool,
 }
 
 impl Steps {
@@ -57,6 +69,14 @@ impl Steps {
         match input {
             None | Some(Input::Source(_)) => false,
             Some(Input::Step(i)) => self.by_position.get(i).is_some_and(what),
+        }
+    }
+
+    /// The running aggregate whose rows an input gives.
+    pub(super) fn changing(&self, input: Option<Input>) -> Option<Changing> {
+        match input? {
+            Input::Source(_) => None,
+            Input::Step(i) => self.by_position.get(i)?.changing,
         }
     }
 
@@ -94,6 +114,16 @@ pub(in crate::lower) trait Operation {
 
     /// Whether the step's rows come from keyed state, so that a row no longer belongs to one record.
     fn is_keyed(&self) -> bool;
+
+    /// Whether the step may read rows that change with every epoch.
+    fn takes_changes(&self) -> bool {
+        false
+    }
+
+    /// Whether the step is an aggregate without a window, and whether it forgets groups.
+    fn runs(&self) -> Option<bool> {
+        None
+    }
 
     /// Whether a row may be one that the step can't compute.
     fn rejects_rows(&self) -> bool {
@@ -191,10 +221,29 @@ pub(super) fn lower(steps: &[Step], graph: &Graph, sources: &Sources, at: &Path,
                 out.checked(&at, expr::check_syntax(sql).map_err(|e| e.to_string()));
             }
         }
+        let changing = graph.step_inputs[i].iter().find_map(|input| lowered.changing(*input));
+        if changing.is_some() && !operation.takes_changes() {
+            refuse_changes(operation, &graph.step_inputs[i], &lowered, &at, out);
+        }
+        let changing = operation.runs().map(|expires| Changing { step: i, expires }).or(changing);
         let op = op.filter(|_| out.is_sound(&step_at));
-        lowered.by_position[i] = Lowered { op, schema, carries_window, is_behind_keys, is_timed_by_clock };
+        lowered.by_position[i] = Lowered { op, schema, carries_window, is_behind_keys, is_timed_by_clock, changing };
     }
     lowered
+}
+
+/// Refuses the inputs of a step whose rows change with every epoch.
+fn refuse_changes(operation: &dyn Operation, inputs: &[Option<Input>], lowered: &Steps, at: &Path, out: &mut Findings) {
+    for ((at, name), _) in
+        operation.inputs(at).iter().zip(inputs).filter(|(_, input)| lowered.changing(**input).is_some())
+    {
+        let message = format!(
+            "the rows of {} change with every epoch, since they come of an aggregate without a window, and only a map \
+             or a sink may read them; give the aggregate a window",
+            quoted(name)
+        );
+        out.add(at, message);
+    }
 }
 
 /// An input of a step. Without a schema the input is wrong, and expressions over it can't be checked.

@@ -118,39 +118,34 @@ impl Writer<'_, '_> {
         group_by: &GroupBy<'_>,
         of_table: Option<&WindowCall<'_>>,
         scope: &Scope,
-    ) -> Read<Window> {
+    ) -> Read<Option<Window>> {
         let listed: Vec<_> =
             group_by.keys.iter().filter_map(|words| scope.column(words)).filter(|n| is_bound(n)).collect();
         match (&group_by.window, of_table) {
             (Some(call), Some(_)) => wrong(call.words[0].at, "the table has windows already: leave this one out"),
             (Some(call), None) => {
                 self.check_time(call.time, &from.known, scope)?;
-                Ok(call.window.clone())
+                Ok(Some(call.window.clone()))
             }
-            (None, Some(call)) if listed.len() == 2 => Ok(call.window.clone()),
-            (None, None) if listed.len() == 2 => Ok(Window {
+            (None, Some(call)) if listed.len() == 2 => Ok(Some(call.window.clone())),
+            (None, None) if listed.len() == 2 => Ok(Some(Window {
                 tumbling: None,
                 sliding: None,
                 session: None,
                 cumulate: None,
                 calendar: None,
                 of_input: Some(Empty {}),
-            }),
-            (None, Some(_)) => {
-                wrong(group_by.at, "the groups of a window have both bounds: add window_start and window_end")
-            }
-            (None, None) => {
-                let message = "groups need a window, since a stream has no end: add TUMBLE(INTERVAL '5 minutes'), HOP, \
-                               SESSION or CUMULATE to GROUP BY, or window_start and window_end if the rows have them";
-                wrong(group_by.at, message)
-            }
+            })),
+            // A running aggregate.
+            (None, None) if listed.is_empty() => Ok(None),
+            (None, _) => wrong(group_by.at, "the groups of a window have both bounds: add window_start and window_end"),
         }
     }
 
     fn aggregate(
         &mut self,
         from: Relation,
-        window: Window,
+        window: Option<Window>,
         keys: Vec<Key>,
         computed: &[(String, Vec<Word>)],
         group_by: &GroupBy<'_>,
@@ -178,7 +173,7 @@ impl Writer<'_, '_> {
         let keys: Vec<_> = keys.collect();
         let aggregate = Aggregate {
             from: from.node.clone(),
-            window: Some(window),
+            window,
             group_by: Some(keys).filter(|keys| !keys.is_empty()),
             columns,
             expire_after: None,

@@ -36,7 +36,7 @@ impl TableOpener {
     /// # Errors
     /// `Config`, if no store can be reached by the sink's URI.
     pub fn new(sink: &plan::Sink, of: &Environment) -> Result<Self> {
-        let location = reach(sink.uri(), of)?;
+        let location = reach(sink.place(), of)?;
         Ok(Self { location, sink: sink.clone(), pipeline: of.plan.pipeline.clone(), means: of.means.clone() })
     }
 }
@@ -74,6 +74,13 @@ pub(super) fn reach(uri: &str, of: &Environment) -> Result<Location> {
     Ok(storage::open(uri, of.plan.storage_for(uri), &of.secrets)?.in_run(&of.standing))
 }
 
+fn table_of(sink: &plan::Sink) -> Result<&DeltaSink> {
+    match &sink.kind {
+        SinkKind::Delta(delta) => Ok(delta),
+        other => Err(Failure::bug(format!("sink {:?} is no table: {other}", sink.name))),
+    }
+}
+
 impl DeltaTable {
     /// Opens the table at `location` with [`Self::open_if_there`], or creates it with [`Self::create`].
     ///
@@ -97,7 +104,7 @@ impl DeltaTable {
         pipeline: &str,
         means: &Means,
     ) -> Result<Option<Self>> {
-        let SinkKind::Delta(delta) = &sink.kind;
+        let delta = table_of(sink)?;
         let wanted = Wanted { schema: sink.schema.clone(), partition_by: delta.partition_by.clone() };
         let log = Log::new(location.clone());
         if !log.exists().await? {
@@ -115,7 +122,7 @@ impl DeltaTable {
     /// # Errors
     /// [`weir_base::failure::Remedy::Config`] if no table can have the sink's columns.
     pub async fn create(location: Location, sink: &plan::Sink, pipeline: &str, means: &Means) -> Result<Self> {
-        let SinkKind::Delta(delta) = &sink.kind;
+        let delta = table_of(sink)?;
         let wanted = Wanted { schema: sink.schema.clone(), partition_by: delta.partition_by.clone() };
         let log = Log::new(location.clone());
         log.prove_create().await?;
@@ -182,7 +189,7 @@ impl DeltaTable {
 }
 
 fn owner(sink: &plan::Sink, pipeline: &str) -> Owner {
-    Owner { pipeline: pipeline.to_owned(), sink: sink.name.clone(), place: sink.uri().to_owned() }
+    Owner { pipeline: pipeline.to_owned(), sink: sink.name.clone(), place: sink.place().to_owned() }
 }
 
 /// Makes columns nullable if the sink may write nulls to them now and the table was only created so far. An expression

@@ -87,7 +87,7 @@ impl SinkSet {
                 quoted(&committable.sink)
             ))
         })?;
-        let writes_there = self.of.plan.sinks.iter().any(|s| s.name == pinned.name && s.uri() == pinned.place);
+        let writes_there = self.of.plan.sinks.iter().any(|s| s.name == pinned.name && s.place() == pinned.place);
         Ok((pinned, self.sinks.get(&pinned.name).filter(|_| writes_there)))
     }
 

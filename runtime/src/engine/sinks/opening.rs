@@ -68,7 +68,7 @@ impl Opening {
     #[must_use]
     pub fn missing(&self) -> Vec<(String, String)> {
         let missing = self.of.plan.sinks.iter().zip(&self.places).filter(|(_, place)| place.open.is_none());
-        missing.map(|(sink, _)| (sink.name.clone(), sink.uri().to_owned())).collect()
+        missing.map(|(sink, _)| (sink.name.clone(), sink.place().to_owned())).collect()
     }
 
     /// What the existing sinks remember of this pipeline.
@@ -94,7 +94,7 @@ impl Opening {
     /// `Retry` or `Config`, from the store.
     pub async fn make_missing(&mut self) -> Result<()> {
         for (sink, place) in self.of.plan.sinks.iter().zip(&mut self.places).filter(|(_, place)| place.open.is_none()) {
-            let doing = format!("creating {}", sink.uri());
+            let doing = format!("creating {}", sink.place());
             let made = self.of.means.retry.persist(&doing, async || place.opener.create().await).await;
             place.open = Some(made.map_err(|e| e.context(format!("sink {}", quoted(&sink.name))))?);
         }
@@ -107,7 +107,7 @@ impl Opening {
     /// A bug, if one was not created.
     pub fn into_sinks(self) -> Result<Vec<Box<dyn Sink>>> {
         let plan = self.of.plan;
-        let never_made = |sink: &plan::Sink| Failure::bug(format!("the sink at {} was never made", sink.uri()));
+        let never_made = |sink: &plan::Sink| Failure::bug(format!("the sink at {} was never made", sink.place()));
         plan.sinks.iter().zip(self.places).map(|(sink, place)| place.open.ok_or_else(|| never_made(sink))).collect()
     }
 
@@ -117,7 +117,7 @@ impl Opening {
 }
 
 async fn open(opener: &dyn Opener, sink: &plan::Sink, retry: RetryPolicy) -> Result<Option<Box<dyn Sink>>> {
-    let opened = retry.persist(&format!("opening {}", sink.uri()), async || opener.open().await).await;
+    let opened = retry.persist(&format!("opening {}", sink.place()), async || opener.open().await).await;
     opened.map_err(|e| e.context(format!("sink {}", quoted(&sink.name))))
 }
 

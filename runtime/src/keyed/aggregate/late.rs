@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{ArrayRef, Int64Array, TimestampMicrosecondArray, UInt32Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use weir_plan::aggregate::Aggregate;
 use weir_plan::window::Bounds;
+
+use crate::keyed::rows::late::times as event_times;
 
 /// The rows of an aggregate's input that have missed a window by this watermark: one for each window that was missed.
 /// `windows_of` gives the windows of a row, in the order in which they close; `schema` comes from
@@ -16,13 +17,12 @@ use weir_plan::window::Bounds;
 /// # Errors
 /// A sentence, if the rows do not fit the schema.
 pub(in crate::keyed) fn late_rows<W: Iterator<Item = Bounds>>(
-    aggregate: &Aggregate,
     batch: &RecordBatch,
     watermark_us: i64,
     schema: &SchemaRef,
     windows_of: impl Fn(usize) -> W,
 ) -> Result<RecordBatch, String> {
-    let of_rows = batch.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
+    let of_rows = event_times(batch);
     let (mut rows, mut times, mut starts, mut ends) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     // A window that ends at or before the watermark contains no time at or after it.
     for (row, time) in (0u32..).zip(of_rows).filter(|(_, time)| **time < watermark_us) {
@@ -42,11 +42,6 @@ pub(in crate::keyed) fn late_rows<W: Iterator<Item = Bounds>>(
     let watermarks = vec![watermark_us; times.len()];
     let time = |us: Vec<i64>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(us).with_timezone("UTC")) };
     let added = [time(times), time(starts), time(ends), time(watermarks), Arc::new(late_by_ms)];
-    let own = late
-        .columns()
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| *i != aggregate.event_time_index)
-        .map(|(_, column)| Arc::clone(column));
+    let own = late.columns()[..late.num_columns() - 1].iter().cloned();
     RecordBatch::try_new(Arc::clone(schema), own.chain(added).collect()).map_err(|e| format!("late rows: {e}"))
 }

@@ -1,7 +1,7 @@
 //! What all aggregates share: the columns that they compute from rows, their groups, the partial states of their calls,
 //! and the rows that these become.
 
-pub(in crate::keyed) mod closing;
+pub(in crate::keyed) mod due;
 pub(in crate::keyed) mod group_table;
 pub(in crate::keyed) mod inputs;
 pub(in crate::keyed) mod keys;

@@ -71,10 +71,18 @@ impl Segments {
         self.segments.iter().zip(0u32..).flat_map(|(segment, number)| segment.places(number, |_| true))
     }
 
+    /// The entries that were pushed last.
+    pub fn newest(&self) -> Vec<Place> {
+        let newest = self.segments.iter().zip(0u32..).last();
+        newest.map_or_else(Vec::new, |(segment, number)| segment.places(number, |_| true).collect())
+    }
+
     /// The entries with a time before this one.
     pub fn before(&self, time_us: i64) -> Vec<Place> {
         let numbered = self.segments.iter().zip(0u32..).filter(|(segment, _)| segment.first_us < time_us);
-        numbered.flat_map(|(segment, number)| segment.places(number, move |of_entry_us| of_entry_us < time_us)).collect()
+        numbered
+            .flat_map(|(segment, number)| segment.places(number, move |of_entry_us| of_entry_us < time_us))
+            .collect()
     }
 
     /// The times (µs) of all entries but those in `but`, which names entries as [`Place::row`] does.
@@ -107,14 +115,18 @@ impl Segments {
     /// The keys and values of entries.
     pub fn at(&self, places: &[Place]) -> Result<(Vec<ArrayRef>, Vec<ArrayRef>)> {
         let mut keys = self.format.empty(places.len());
-        places.iter().map(|place| place.row()).for_each(|(segment, row)| keys.push(self.segments[segment].keys.row(row)));
+        places
+            .iter()
+            .map(|place| place.row())
+            .for_each(|(segment, row)| keys.push(self.segments[segment].keys.row(row)));
         let rows: Vec<_> = places.iter().map(|place| place.row()).collect();
         Ok((self.format.decode(keys.iter())?, gathered(&self.lists(), &rows)?))
     }
 
     /// Adds entries. The caller has removed the ones that they replace.
     pub fn push(&mut self, keys: Rows, times: Vec<i64>, values: Vec<ArrayRef>) -> Result<()> {
-        let full = |_| Failure::config("there are more than 4,294,967,295 groups in the state; group by something coarser");
+        let full =
+            |_| Failure::config("there are more than 4,294,967,295 groups in the state; group by something coarser");
         let number = u32::try_from(self.segments.len()).map_err(full)?;
         u32::try_from(times.len()).map_err(full)?;
         self.index.reserve(times.len(), |place| place.hash);

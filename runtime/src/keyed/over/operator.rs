@@ -11,7 +11,7 @@ use weir_plan::quote::quoted;
 
 use super::frames::aggregated;
 use crate::failure::{Failure, Result};
-use crate::keyed::aggregate::closing::beyond_type;
+use crate::keyed::aggregate::due::beyond_type;
 use crate::keyed::aggregate::inputs::arguments;
 use crate::keyed::rows::waiting::{Waiting, leaving};
 use crate::keyed::{KeyedOperator, Leaving, Marks};

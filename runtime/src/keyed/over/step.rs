@@ -64,7 +64,7 @@ impl KeyedStep for OverStep {
         before_us: &[Option<i64>],
         schema: &SchemaRef,
     ) -> Result<RecordBatch, String> {
-        late_rows(rows, before_us[input], schema)
+        late_rows(rows, before_us[input], 0, schema)
     }
 
     fn rejected(&self, _input: usize, rows: &RecordBatch) -> Result<RecordBatch> {

@@ -14,6 +14,8 @@ use crate::state::StepTable;
 pub struct Node {
     pub step: Box<dyn KeyedStep>,
     pub inputs: Vec<Input>,
+    /// Whether its rows have a time.
+    pub gives_times: bool,
 }
 
 pub struct Graph {

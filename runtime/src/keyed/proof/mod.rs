@@ -11,6 +11,7 @@ pub(crate) mod join;
 mod oracle;
 pub(crate) mod rows;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -26,10 +27,11 @@ use self::engine::{Files, Given, Manifest, Partition, Process, Raise, Reads, See
 use self::functions::Function;
 use self::graph::{Graph, Node};
 use self::join::{Bounds, Join};
-use self::oracle::{Naive, NaiveJoin, NaiveWindows, Windows};
+use self::oracle::{Naive, NaiveJoin, NaiveRunning, NaiveWindows, Windows};
 use self::rows::{Row, schema, time_of};
-use crate::build::over_windows;
+use crate::build::aggregate_step;
 use crate::keyed::Marks;
+use crate::keyed::running::Gives;
 
 /// The rows that the operators here make at a time. They are so few that every closing takes many batches.
 const BATCH_ROWS: usize = 3;
@@ -56,15 +58,27 @@ struct Of {
 
 fn windows(window: Window, naive: Windows, input: Input, rows: &SchemaRef, of: Of) -> Part {
     let Of { key, value, function } = of;
+    let naive = Box::new(NaiveWindows { key, value, function, windows: naive, rows: vec![], closed_us: None });
+    aggregate_over(window, naive, input, rows, of, Gives::Changed)
+}
+
+fn running(expire_after_us: Option<i64>, gives: Gives, input: Input, rows: &SchemaRef, of: Of) -> Part {
+    let Of { key, value, function } = of;
+    let gives_all = gives == Gives::All;
+    let naive = Box::new(NaiveRunning { key, value, function, expire_after_us, gives_all, groups: BTreeMap::new() });
+    aggregate_over(Window::Global { expire_after_us }, naive, input, rows, of, gives)
+}
+
+fn aggregate_over(window: Window, naive: Box<dyn Naive>, input: Input, rows: &SchemaRef, of: Of, gives: Gives) -> Part {
+    let Of { key, value, function } = of;
     let name = |i: usize| rows.field(i).name().clone();
     let column = |name: &str, expr: String| AggregateColumn { name: name.into(), expr, filter: None };
     // A group column may have one of the names already.
     let names = ["rows_in", "sum"].map(|own| if name(key) == own { format!("{own}_2") } else { own.to_owned() });
     let columns = [column(&names[0], "count(*)".into()), column(&names[1], function.sql.replace("{}", &name(value)))];
     let aggregate = aggregate::compile(input, rows, window, &[name(key).as_str().into()], &columns).unwrap();
-    let step = over_windows(&Arc::new(aggregate));
-    let naive = Box::new(NaiveWindows { key, value, function, windows: naive, rows: vec![], closed_us: None });
-    Part { node: Node { step, inputs: vec![input] }, naive }
+    let step = aggregate_step(&Arc::new(aggregate), gives);
+    Part { node: Node { step, inputs: vec![input], gives_times: window.has_bounds() }, naive }
 }
 
 fn tumbling(size_us: i64, input: Input, rows: &SchemaRef, of: Of) -> Part {
@@ -104,10 +118,10 @@ fn session(gap_us: i64, input: Input, rows: &SchemaRef, of: Of) -> Part {
 fn join(bounds: Bounds, inputs: [Input; 2]) -> Part {
     let step = Join::new(bounds);
     let naive = Box::new(NaiveJoin { bounds, left: vec![], right: vec![] });
-    Part { node: Node { step: Box::new(step), inputs: inputs.to_vec() }, naive }
+    Part { node: Node { step: Box::new(step), inputs: inputs.to_vec(), gives_times: true }, naive }
 }
 
-const CASES: [&str; 14] = [
+const CASES: [&str; 18] = [
     "tumbling",
     "sliding",
     "cumulate",
@@ -122,6 +136,10 @@ const CASES: [&str; 14] = [
     "left join, session, tumbling",
     "two steps of one source",
     "join of a session and a source",
+    "running",
+    "running that expires",
+    "running, all rows",
+    "session, running that expires",
 ];
 
 fn case(name: &str, rng: &mut SmallRng) -> Vec<Part> {
@@ -173,6 +191,13 @@ fn case(name: &str, rng: &mut SmallRng) -> Vec<Part> {
         "join of a session and a source" => {
             vec![session(gap, first, &rows, of([0, 1])), join(bounds(true, [[2, 4], [0, 1]]), [Input::Step(0), second])]
         }
+        "running" => vec![running(None, Gives::Changed, first, &rows, of([0, 1]))],
+        "running that expires" => vec![running(Some(gap), Gives::Changed, first, &rows, of([0, 1]))],
+        "running, all rows" => vec![running(None, Gives::All, first, &rows, of([0, 1]))],
+        "session, running that expires" => vec![
+            session(gap, first, &rows, of([0, 1])),
+            running(Some(before), Gives::Changed, Input::Step(0), &of_windows(), of([2, 4])),
+        ],
         other => panic!("no case {other}"),
     }
 }
@@ -316,9 +341,12 @@ fn whatever_is_killed_moved_compacted_or_undone_every_step_gives_what_its_rows_m
             let mut rng = SmallRng::seed_from_u64(seed);
             let partitions = partitions(sources, &mut rng);
             runtime.block_on(run(&what, parts(), &partitions, false, &mut rng, &mut seen));
-            // No row is late, so the result is the same however the input is cut into epochs.
+            // No row is late, so the result is the same however the input is cut into epochs. What changes until it is
+            // final depends on the cuts.
             let mut cut = || runtime.block_on(run(&what, parts(), &partitions, true, &mut rng, &mut seen));
-            assert_eq!(cut(), cut(), "{what}: two cuts differ");
+            let is_final = parts().iter().all(|part| part.node.gives_times);
+            let (one, other) = (cut(), cut());
+            assert!(!is_final || one == other, "{what}: two cuts differ: {one:?} and {other:?}");
         }
     }
     let Seen {

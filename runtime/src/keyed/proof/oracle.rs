@@ -135,6 +135,45 @@ impl Naive for NaiveWindows {
     }
 }
 
+/// All rows of each group.
+pub struct NaiveRunning {
+    pub key: usize,
+    pub value: usize,
+    pub function: Function,
+    pub expire_after_us: Option<i64>,
+    pub gives_all: bool,
+    /// By key: the time and the value of each row.
+    pub groups: BTreeMap<Option<i64>, Vec<(i64, Option<i64>)>>,
+}
+
+impl Naive for NaiveRunning {
+    fn epoch(&mut self, inputs: &[Vec<Row>], marks: &Marks) -> (Vec<Row>, u64) {
+        let is_over =
+            |time_us: i64| self.expire_after_us.is_some_and(|after_us| is_less(time_us + after_us, marks.before_us[0]));
+        self.groups.retain(|_, rows| rows.iter().any(|(time_us, _)| !is_over(*time_us)));
+        let (mut changed, mut late) = (BTreeSet::new(), 0);
+        for row in &inputs[0] {
+            if is_over(time_of(row)) {
+                late += 1;
+                continue;
+            }
+            changed.insert(row[self.key]);
+            self.groups.entry(row[self.key]).or_default().push((time_of(row), row[self.value]));
+        }
+        let given = self.groups.iter().filter(|(key, _)| self.gives_all || changed.contains(key));
+        let out = given.map(|(key, rows)| {
+            let n = i64::try_from(rows.len()).unwrap();
+            vec![*key, Some(n), (self.function.naive)(rows)]
+        });
+        (out.collect(), late)
+    }
+
+    /// Nothing waits.
+    fn leaves_us(&self) -> Vec<i64> {
+        vec![]
+    }
+}
+
 /// All rows that ever came in time.
 pub struct NaiveJoin {
     pub bounds: Bounds,

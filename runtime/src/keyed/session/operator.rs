@@ -8,7 +8,7 @@ use weir_plan::aggregate::Aggregate;
 
 use super::sessions::Sessions;
 use crate::failure::Result;
-use crate::keyed::aggregate::closing::Closed;
+use crate::keyed::aggregate::due::{Due, WindowOf};
 use crate::keyed::{KeyedOperator, Leaving, Marks};
 use crate::state::{Grouped, StateTable, TableSchema};
 use crate::transform::rows::{Check, Rows};
@@ -20,7 +20,7 @@ pub(super) struct Operator {
     arrived: Vec<Grouped>,
     sessions: Sessions,
     /// Sessions that are over and whose rows are being given.
-    closing: Option<Closed>,
+    closing: Option<Due>,
 }
 
 impl Operator {
@@ -48,7 +48,8 @@ impl KeyedOperator for Operator {
                 return Ok(Some(rows));
             }
             let closed = self.sessions.close_some()?;
-            let own = |groups| Closed::own_windows(Arc::clone(&self.aggregate), Arc::clone(&self.schema), groups);
+            let (aggregate, schema) = (&self.aggregate, &self.schema);
+            let own = |groups| Due::new(Arc::clone(aggregate), Arc::clone(schema), WindowOf::Each, groups);
             self.closing = closed.map(own);
             if self.closing.is_none() {
                 return Ok(None);
@@ -70,7 +71,7 @@ impl KeyedOperator for Operator {
     }
 
     fn bytes(&self) -> usize {
-        self.arrived.iter().map(Grouped::bytes).sum::<usize>() + self.closing.as_ref().map_or(0, Closed::bytes)
+        self.arrived.iter().map(Grouped::bytes).sum::<usize>() + self.closing.as_ref().map_or(0, Due::bytes)
     }
 }
 

@@ -4,9 +4,9 @@ use std::iter;
 use std::slice;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::SchemaRef;
 use weir_plan::aggregate::Aggregate;
 use weir_plan::window::Bounds;
 
@@ -14,9 +14,10 @@ use super::fragments::Fragments;
 use super::operator::{Operator, leaving};
 use super::table::table;
 use crate::failure::Result;
-use crate::keyed::aggregate::closing::groups_of;
+use crate::keyed::aggregate::due::groups_of;
 use crate::keyed::aggregate::inputs::{arguments, keys_of};
 use crate::keyed::aggregate::late::late_rows;
+use crate::keyed::rows::late::times;
 use crate::keyed::{KeyedOperator, KeyedStep, Leaving, Prepared, Sender};
 use crate::state::TableSchema;
 
@@ -38,10 +39,6 @@ impl SessionAggregate {
     fn alone(&self, time_us: i64) -> Bounds {
         Bounds { start_us: time_us, end_us: time_us.saturating_add(self.gap_us) }
     }
-
-    fn times<'r>(&self, rows: &'r RecordBatch) -> &'r [i64] {
-        rows.column(self.aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values()
-    }
 }
 
 impl KeyedStep for SessionAggregate {
@@ -61,18 +58,18 @@ impl KeyedStep for SessionAggregate {
         _: Option<&ArrayRef>,
         before_us: &[Option<i64>],
     ) -> Result<Prepared, String> {
-        let (aggregate, times) = (&*self.aggregate, self.times(rows));
+        let aggregate = &*self.aggregate;
         let is_late = |time: &i64| before_us[input].is_some_and(|watermark_us| self.alone(*time).end_us < watermark_us);
-        let late = times.iter().filter(|time| is_late(time)).count();
+        let late = times(rows).iter().filter(|time| is_late(time)).count();
         let on_time = if late == 0 {
             rows.clone()
         } else {
-            let kept: BooleanArray = times.iter().map(|time| Some(!is_late(time))).collect();
+            let kept: BooleanArray = times(rows).iter().map(|time| Some(!is_late(time))).collect();
             filter_record_batch(rows, &kept).map_err(|e| e.to_string())?
         };
         let arguments = arguments(&aggregate.calls, |call| aggregate.column_of(call), &on_time)?;
         let mut keys = keys_of(aggregate, &on_time)?;
-        keys.push(Arc::new(Int64Array::from(self.times(&on_time).to_vec())));
+        keys.push(Arc::new(Int64Array::from(times(&on_time).to_vec())));
         Ok(Prepared { rows: on_time.num_rows(), late: late as u64, has_missed: late > 0, keys, arguments })
     }
 
@@ -84,17 +81,17 @@ impl KeyedStep for SessionAggregate {
         schema: &SchemaRef,
     ) -> Result<RecordBatch, String> {
         let Some(watermark_us) = before_us[input] else { return Ok(RecordBatch::new_empty(Arc::clone(schema))) };
-        let times = self.times(rows);
+        let times = times(rows);
         // A session whose end is the watermark is still open.
         let missed = |row: usize| {
             let alone = self.alone(times[row]);
             iter::once(alone).filter(move |alone| alone.end_us < watermark_us)
         };
-        late_rows(&self.aggregate, rows, watermark_us, schema, missed)
+        late_rows(rows, watermark_us, schema, missed)
     }
 
     fn rejected(&self, _input: usize, rows: &RecordBatch) -> Result<RecordBatch> {
-        let times = self.times(rows);
+        let times = times(rows);
         groups_of(&self.aggregate, rows, |row| Some(self.alone(times[row])))
     }
 

@@ -4,11 +4,13 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use weir_plan::window::{Aligned, Bounds, Slice};
 
+use crate::keyed::rows::late::times;
+
 /// How rows are assigned to the windows of a step.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Assigner {
-    /// By their event time, a column with this index.
-    ByTime { windows: Aligned, times: usize },
+    /// By their event time.
+    ByTime(Aligned),
     /// By the bounds that they carry, in columns with these indices. Each window is one slice.
     ByBounds { starts: usize, ends: usize },
 }
@@ -28,13 +30,13 @@ pub(super) struct Assigned {
 impl Assigner {
     /// Whether a slice may lie in several windows.
     pub fn shares_slices(self) -> bool {
-        matches!(self, Self::ByTime { windows: Aligned::Sliding(_) | Aligned::Cumulate(_), .. })
+        matches!(self, Self::ByTime(Aligned::Sliding(_) | Aligned::Cumulate(_)))
     }
 
     /// Assigns rows at the beginning of an epoch with this watermark.
     pub fn assign(self, rows: &RecordBatch, before_us: Option<i64>) -> Assigned {
         match self {
-            Self::ByTime { windows, times } => by_time(windows, times_of(rows, times), before_us),
+            Self::ByTime(windows) => by_time(windows, times(rows), before_us),
             Self::ByBounds { starts, ends } => by_bounds(times_of(rows, starts), times_of(rows, ends), before_us),
         }
     }
@@ -42,7 +44,7 @@ impl Assigner {
     /// When the last window closes that a row of this time lies in, in µs.
     pub fn leaves_at(self, time_us: i64) -> i64 {
         match self {
-            Self::ByTime { windows, .. } => windows.slice_of(time_us).leaves_us,
+            Self::ByTime(windows) => windows.slice_of(time_us).leaves_us,
             // Rows with bounds have the last moment of their window as their time.
             Self::ByBounds { .. } => time_us.saturating_add(1),
         }
@@ -50,7 +52,7 @@ impl Assigner {
 
     /// The ends (µs) of the last windows that slices lie in, by the starts of the slices.
     pub fn leaves_of(self, starts: &[i64]) -> Vec<i64> {
-        let Self::ByTime { windows, .. } = self else { return starts.to_vec() };
+        let Self::ByTime(windows) = self else { return starts.to_vec() };
         let mut known = Known::new(windows);
         starts.iter().map(|start| known.slice_of(*start).leaves_us).collect()
     }
@@ -58,7 +60,7 @@ impl Assigner {
     /// The windows that a row lies in, in the order in which they close.
     pub fn windows_of(self, rows: &RecordBatch, row: usize) -> impl Iterator<Item = Bounds> {
         let (aligned, carried) = match self {
-            Self::ByTime { windows, times } => (Some(windows.windows_of(times_of(rows, times)[row])), None),
+            Self::ByTime(windows) => (Some(windows.windows_of(times(rows)[row])), None),
             Self::ByBounds { starts, ends } => {
                 let [start_us, end_us] = [starts, ends].map(|bounds| times_of(rows, bounds)[row]);
                 (None, Some(Bounds { start_us, end_us }))
@@ -70,7 +72,7 @@ impl Assigner {
     /// The first window to close after `after_us`, of those that a slice lies in.
     pub fn window_after(self, slice: SliceKey, after_us: i64) -> Option<Bounds> {
         match self {
-            Self::ByTime { windows, .. } if self.shares_slices() => windows.window_after(slice.start_us, after_us),
+            Self::ByTime(windows) if self.shares_slices() => windows.window_after(slice.start_us, after_us),
             _ => Some(slice.bounds()).filter(|window| window.end_us > after_us),
         }
     }
@@ -78,7 +80,7 @@ impl Assigner {
     /// The end of the last window to close by `limit_us`, of those that a slice lies in.
     pub fn last_end_by(self, slice: SliceKey, limit_us: i64) -> Option<i64> {
         match self {
-            Self::ByTime { windows, .. } if self.shares_slices() => windows.last_end_by(slice.start_us, limit_us),
+            Self::ByTime(windows) if self.shares_slices() => windows.last_end_by(slice.start_us, limit_us),
             _ => Some(slice.leaves_us).filter(|end| *end <= limit_us),
         }
     }

@@ -8,7 +8,7 @@ use weir_plan::aggregate::Aggregate;
 use super::assign::Assigner;
 use super::slices::Slices;
 use crate::failure::Result;
-use crate::keyed::aggregate::closing::Closed;
+use crate::keyed::aggregate::due::Due;
 use crate::keyed::{KeyedOperator, Leaving, Marks};
 use crate::state::{Grouped, StateTable, TableSchema};
 use crate::transform::rows::{Check, Rows};
@@ -20,7 +20,7 @@ pub(super) struct Operator {
     /// The watermark (µs) at which the last epoch was closed.
     after_us: Option<i64>,
     /// The window that is over and whose rows are being given.
-    closing: Option<Closed>,
+    closing: Option<Due>,
 }
 
 impl Operator {
@@ -74,7 +74,7 @@ impl KeyedOperator for Operator {
     }
 
     fn bytes(&self) -> usize {
-        self.arrived.iter().map(Grouped::bytes).sum::<usize>() + self.closing.as_ref().map_or(0, Closed::bytes)
+        self.arrived.iter().map(Grouped::bytes).sum::<usize>() + self.closing.as_ref().map_or(0, Due::bytes)
     }
 }
 

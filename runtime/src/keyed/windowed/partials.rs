@@ -59,7 +59,7 @@ impl Sender for Partials {
 fn new_table(aggregate: &Aggregate, assigner: Assigner) -> Result<GroupTable> {
     let keys = aggregate.key_schema.fields().iter().map(|f| f.data_type().clone());
     let of_slice = match assigner {
-        Assigner::ByTime { .. } => 1,
+        Assigner::ByTime(_) => 1,
         Assigner::ByBounds { .. } => 2,
     };
     let of_slice = std::iter::repeat_n(DataType::Int64, of_slice);

@@ -12,7 +12,7 @@ use weir_plan::window::Bounds;
 use super::assign::{Assigner, SliceKey};
 use super::pane::{NewTable, Pane};
 use crate::failure::{Failure, Result};
-use crate::keyed::aggregate::closing::Closed;
+use crate::keyed::aggregate::due::{Due, WindowOf};
 use crate::keyed::aggregate::group_table::GroupTable;
 use crate::state::{Change, Entries, Grouped, StateTable, TableSchema};
 
@@ -61,7 +61,7 @@ impl Slices {
     }
 
     /// Closes the first open window, if the watermark has reached its end.
-    pub fn close_next(&mut self, watermark_us: i64) -> Result<Option<Closed>> {
+    pub fn close_next(&mut self, watermark_us: i64) -> Result<Option<Due>> {
         let Some(window) = self.first_open() else { return Ok(None) };
         if window.end_us > watermark_us {
             return Ok(None);
@@ -74,7 +74,7 @@ impl Slices {
             let Some((_, pane)) = self.panes.pop_first() else { return Ok(None) };
             pane.into_table(&self.new_table)?
         };
-        Ok(Some(Closed::window(Arc::clone(&self.aggregate), Arc::clone(&self.schema), window, groups)))
+        Ok(Some(Due::new(Arc::clone(&self.aggregate), Arc::clone(&self.schema), WindowOf::All(window), groups)))
     }
 
     /// The open window that ends first, of those that hold a group.

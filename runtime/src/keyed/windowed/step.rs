@@ -14,7 +14,7 @@ use super::operator::{Operator, leaving};
 use super::partials::Partials;
 use super::table::table;
 use crate::failure::Result;
-use crate::keyed::aggregate::closing::groups_of;
+use crate::keyed::aggregate::due::groups_of;
 use crate::keyed::aggregate::inputs::{arguments, keys_of};
 use crate::keyed::aggregate::late::late_rows;
 use crate::keyed::{KeyedOperator, KeyedStep, Leaving, Prepared, Sender};
@@ -31,7 +31,7 @@ impl WindowedAggregate {
     /// An aggregate over the windows that each row's time lies in.
     #[must_use]
     pub fn aligned(aggregate: Arc<Aggregate>, windows: Aligned) -> Self {
-        let assigner = Assigner::ByTime { windows, times: aggregate.event_time_index };
+        let assigner = Assigner::ByTime(windows);
         Self { table: table(&aggregate, assigner), aggregate, assigner }
     }
 
@@ -88,9 +88,7 @@ impl KeyedStep for WindowedAggregate {
         schema: &SchemaRef,
     ) -> Result<RecordBatch, String> {
         match before_us[input] {
-            Some(watermark_us) => {
-                late_rows(&self.aggregate, rows, watermark_us, schema, |row| self.assigner.windows_of(rows, row))
-            }
+            Some(watermark_us) => late_rows(rows, watermark_us, schema, |row| self.assigner.windows_of(rows, row)),
             None => Ok(RecordBatch::new_empty(Arc::clone(schema))),
         }
     }

@@ -20,9 +20,7 @@ pub(super) fn table(aggregate: &Arc<Aggregate>, assigner: Assigner) -> Arc<Table
     let start = Arc::new(Field::new(WINDOW_START, DataType::Int64, false));
     // Version 1 had no other windows.
     let v1 = match assigner {
-        Assigner::ByTime { windows: windows @ Aligned::Tumbling(_), .. } => {
-            Some(WindowsV1::new(aggregate, windows, &values))
-        }
+        Assigner::ByTime(windows @ Aligned::Tumbling(_)) => Some(WindowsV1::new(aggregate, windows, &values)),
         _ => None,
     };
     Arc::new(TableSchema {

@@ -16,8 +16,9 @@ use weir_plan::plan::Input;
 use weir_plan::types::{Column, DataType, EVENT_TIME};
 use weir_plan::window::{Aligned, Sliding, Window};
 
-use crate::build::over_windows;
+use crate::build::aggregate_step;
 use crate::keyed::edge::{EdgeReport, EdgeSender};
+use crate::keyed::running::Gives;
 use crate::keyed::{KeyedOperator, KeyedStep, Marks};
 use crate::state::{Entries, Grouped, TableSchema};
 use crate::transform::rows::Rows;
@@ -50,7 +51,7 @@ pub(crate) fn aggregate() -> Arc<Aggregate> {
 }
 
 pub(crate) fn step_of(aggregate: &Arc<Aggregate>) -> Box<dyn KeyedStep> {
-    over_windows(aggregate)
+    aggregate_step(aggregate, Gives::Changed)
 }
 
 fn batch(rows: &[Row]) -> RecordBatch {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::marks::Marks;
+use super::nodes::{Graph, Mode, Sink, Step};
 use super::step::{Around, Kept, Operation, Turn};
 use super::tuple::Tuple;
-use super::{Graph, Step};
 
 /// What the steps keep, by step.
 pub type Held = BTreeMap<String, Kept>;
@@ -103,10 +103,25 @@ impl Graph {
         if turn.bad > 0 {
             out.bad.insert(step.name.clone(), turn.bad);
         }
-        let rows = std::mem::take(&mut turn.rows);
+        let mut rows = std::mem::take(&mut turn.rows);
+        if self.is_complete(&step.name) {
+            rows = held[&step.name].shown.values().cloned().collect();
+        }
         out.came.insert(step.name.clone(), count - turn.refused);
         out.turns.insert(step.name.clone(), turn);
         rows
+    }
+
+    /// Whether a step's rows reach a sink of the mode Complete: it gives the whole result in each epoch.
+    fn is_complete(&self, step: &str) -> bool {
+        let comes_from = |sink: &&Sink| {
+            let mut node = sink.from.as_str();
+            while node != step && self.steps.iter().any(|s| s.name == node && !s.operation.is_keyed()) {
+                node = self.step(node).operation.inputs()[0];
+            }
+            node == step
+        };
+        self.sinks.iter().filter(|sink| sink.mode == Mode::Complete).any(|sink| comes_from(&sink))
     }
 
     /// The table of a sink that is not in the mode Append: the newest row of each group of the aggregate that it comes

@@ -80,16 +80,19 @@ impl EventTime {
 
 impl Sink {
     fn document(&self, site: &Site) -> Json {
-        let mut delta = json!({"uri": site.side_uri(&self.name)});
-        if !self.partition_by.is_empty() {
-            delta["partitionBy"] = json!(self.partition_by);
-        }
-        let mut sink = json!({"name": self.name, "from": self.from, "delta": delta});
+        let mut sink = json!({"name": self.name, "from": self.from});
         match &self.mode {
-            Mode::Append => {}
+            Mode::Append => {
+                sink["delta"] = json!({"uri": site.side_uri(&self.name)});
+                if !self.partition_by.is_empty() {
+                    sink["delta"]["partitionBy"] = json!(self.partition_by);
+                }
+                return sink;
+            }
             Mode::Update { key } => (sink["mode"], sink["key"]) = (json!("Update"), json!(key)),
             Mode::Complete => sink["mode"] = json!("Complete"),
         }
+        sink["console"] = json!({"rows": 1_000, "truncate": 1_000});
         sink
     }
 }

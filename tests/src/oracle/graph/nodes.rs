@@ -19,7 +19,7 @@ pub struct Step {
     pub operation: Operation,
 }
 
-/// A table.
+/// A table, or a console for results that change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sink {
     pub name: String,
@@ -32,7 +32,7 @@ pub struct Sink {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mode {
     Append,
-    /// The table has one row per key.
+    /// The result has one row per key.
     Update {
         key: Vec<String>,
     },

@@ -61,7 +61,7 @@ pub async fn read_back(
     versions: Versions,
     of: &Environment,
 ) -> Result<Box<dyn ReadBack>> {
-    let location = reach(sink.uri(), of)?;
+    let location = reach(sink.place(), of)?;
     Ok(Box::new(Reader::open(location, expected, versions, of.means.retry).await?))
 }
 

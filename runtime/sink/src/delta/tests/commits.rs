@@ -82,7 +82,7 @@ async fn a_torn_commit_is_named_with_what_to_do() {
     std::fs::write(lake.commit_file(2), &commit[..commit.len() / 2]).unwrap();
     let failure = try_opened(&lake).await.err().unwrap();
     assert_eq!(failure.remedy, Remedy::Config);
-    let says = format!("_delta_log/00000000000000000002.json of {} is torn or damaged", lake.sink.uri());
+    let says = format!("_delta_log/00000000000000000002.json of {} is torn or damaged", lake.sink.place());
     assert!(failure.message.contains(&says) && failure.message.contains("put the whole file back"), "{failure}");
 }
 
@@ -98,7 +98,7 @@ async fn files_that_are_gone_are_missed_before_they_are_committed() {
     assert_eq!(refused, table.lacks(&decided(1), std::slice::from_ref(&gone)));
     let says = format!(
         "is not in {} yet, and its file {gone} is not there: deleted (a vacuum without a retention?)",
-        lake.sink.uri()
+        lake.sink.place()
     );
     assert!(refused.remedy == Remedy::Config && refused.message.contains(&says), "{refused}");
     let both = table.lacks(&decided(1), &[gone, "more.parquet".into()]);
@@ -117,7 +117,7 @@ async fn an_epoch_below_the_tables_is_fenced() {
     append(&mut opened(&lake).await, 3, &[3]).await.unwrap();
     let failure = append(&mut zombie, 2, &[2]).await.unwrap_err();
     let says =
-        format!("the table {} already holds epoch 3 of weir/lineage/silver, and this is epoch 2", lake.sink.uri());
+        format!("the table {} already holds epoch 3 of weir/lineage/silver, and this is epoch 2", lake.sink.place());
     assert_eq!(failure, Failure::fenced(says));
     assert_eq!(lake.numbers(), [1, 3]);
 }
@@ -181,7 +181,7 @@ async fn a_store_that_does_not_answer_ends_in_a_retry_and_the_next_call_finds_ou
     let adds = write(&table, 1, &[1]).await;
     let usual = std::mem::replace(&mut table.log.call_deadline, std::time::Duration::from_secs(2));
     let failure = commit(&mut table, 1, &adds).await.unwrap_err();
-    let says = format!("commit version 1 of {}: no answer within 2s", lake.sink.uri());
+    let says = format!("commit version 1 of {}: no answer within 2s", lake.sink.place());
     assert_eq!(failure, Failure::retry(says));
     table.log.call_deadline = usual;
     assert_eq!(commit(&mut table, 1, &adds).await.unwrap(), CommitOutcome::Committed { version: 1 });
@@ -298,7 +298,7 @@ async fn a_feature_that_appears_stops_the_commit() {
     let features = ["appendOnly", "rowTracking", "domainMetadata"];
     lake.foreign(&[json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": features}})]);
     let said = message(append(&mut table, 2, &[2]).await);
-    let uri = &lake.sink.uri();
+    let uri = &lake.sink.place();
     let expected = format!(
         "the table {uri} has the feature `rowTracking`, which is not supported: take it away (`ALTER TABLE … DROP \
          FEATURE rowTracking` in \
@@ -327,7 +327,7 @@ async fn a_table_that_is_dropped_and_made_anew_is_not_written_to() {
     let says = format!(
         "the table {} was dropped and made anew: its id is {}, and this pipeline writes to {}; begin another history \
          with spec.stateAction to write to the new one",
-        lake.sink.uri(),
+        lake.sink.place(),
         other.table_id(),
         table.table_id()
     );

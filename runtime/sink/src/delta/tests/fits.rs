@@ -50,7 +50,7 @@ async fn said(lake: &Lake) -> String {
         Ok(_) => "fits".to_owned(),
         Err(failure) => {
             assert_eq!(failure.remedy, Remedy::Config, "{failure}");
-            failure.message.replace(lake.sink.uri(), "TABLE")
+            failure.message.replace(lake.sink.place(), "TABLE")
         }
     }
 }

@@ -248,7 +248,7 @@ async fn a_table_that_forgets_its_tombstones_earlier_is_refused_with_what_to_set
             "the log of {} remembers for 168 h which files the table had, and vacuumAfter is 200 h; set \
              delta.deletedFileRetentionDuration \
              to `interval 200 hours` at least, or vacuumAfter to 168h at most",
-            lake.sink.uri()
+            lake.sink.place()
         )
     );
     lake.edit_creation(|action| {

@@ -37,7 +37,7 @@ async fn decided(lake: &Lake) -> Manifest {
     manifest.sinks = vec![PinnedSink {
         name: "silver".into(),
         kind: "Delta".into(),
-        place: lake.sink.uri().into(),
+        place: lake.sink.place().into(),
         id: table.table_id().into(),
     }];
     let writing::Payload { kind, body } = payload::append(adds);
@@ -131,7 +131,7 @@ async fn a_former_table_that_is_gone_stops_the_pipeline_unless_a_person_has_said
         "rows that were decided for {}, which the document no longer names, are to be committed before anything else, \
          and there is no table: \
          put it back, or give these rows up with a new spec.stateAction (`discard` or `restore`)",
-        lake.sink.uri()
+        lake.sink.place()
     );
     assert_eq!(failure, Failure::config(says));
     assert_eq!(commit(&committer(&[], NEXT_LINEAGE).await, &manifest).await, Ok(Landed::GivenUp));
@@ -151,7 +151,7 @@ async fn a_former_table_that_is_refused_is_named_with_what_it_is_opened_for() {
         let says = format!(
             "rows that were decided for {}, which the document no longer names, are to be committed before anything \
              else: the table ",
-            lake.sink.uri()
+            lake.sink.place()
         );
         assert!(failure.remedy == Remedy::Config && failure.message.starts_with(&says), "{failure}");
     }
@@ -179,7 +179,7 @@ async fn files_that_are_gone_stop_the_pipeline_unless_a_person_has_said_how_to_g
          written while the table was moved away; put what is missing back, or give this epoch's rows up with a new \
          spec.stateAction \
          (`discard` or `restore`)",
-        lake.sink.uri()
+        lake.sink.place()
     );
     for sinks in [vec![&lake.sink], vec![]] {
         assert_eq!(commit(&committer(&sinks, LINEAGE).await, &manifest).await, Err(Failure::config(says.as_str())));

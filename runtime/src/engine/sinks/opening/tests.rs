@@ -56,7 +56,7 @@ async fn nothing_is_made_before_it_is_asked_for_and_what_others_made_meanwhile_i
     let of = environment([&silver, &late], "a");
     let mut opening = Opening::begin(of.clone()).await.unwrap();
     let [of_silver, of_late] =
-        [("silver", &silver), ("late", &late)].map(|(name, lake)| (name.to_owned(), lake.sink.uri().to_owned()));
+        [("silver", &silver), ("late", &late)].map(|(name, lake)| (name.to_owned(), lake.sink.place().to_owned()));
     assert_eq!(opening.missing(), [of_silver.clone(), of_late.clone()]);
     assert_eq!((opening.pinned(), silver.versions(), late.versions()), (vec![], 0, 0));
 

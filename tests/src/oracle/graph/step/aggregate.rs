@@ -196,7 +196,8 @@ impl Aggregation {
         let mut changed = BTreeSet::new();
         for tuple in came {
             if is_expired(tuple.at(), expire_after_us, around) {
-                turn.late.extend(around.before.map(|watermark| super::late_row(&tuple, watermark)));
+                let allowed_us = expire_after_us.unwrap_or_default();
+                turn.late.extend(around.before.map(|watermark| super::late_row(&tuple, watermark, allowed_us)));
                 turn.rows_late += 1;
             } else if self.evaluates(&tuple) {
                 let key = format!("{:?}", self.key(&tuple));

@@ -32,7 +32,7 @@ impl Deduplicate {
         for tuple in came {
             if around.is_late(tuple.at()) {
                 turn.rows_late += 1;
-                turn.late.extend(around.before.map(|watermark| late_row(&tuple, watermark)));
+                turn.late.extend(around.before.map(|watermark| late_row(&tuple, watermark, 0)));
             } else {
                 in_time.push(tuple);
             }

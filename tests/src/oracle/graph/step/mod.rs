@@ -208,11 +208,11 @@ impl Operation {
     }
 }
 
-/// A row of the output `Late` of a step without windows.
-fn late_row(tuple: &Tuple, watermark: i64) -> Json {
+/// A row of the output `Late` of a step without windows, whose rows may be so much older than the watermark.
+fn late_row(tuple: &Tuple, watermark: i64, allowed_us: i64) -> Json {
     let mut row = tuple.row.clone();
     row.insert("event_time".to_owned(), Value::Time(tuple.at()));
     row.insert("watermark".to_owned(), Value::Time(watermark));
-    row.insert("late_by_ms".to_owned(), Value::Int((watermark - tuple.at()).div_euclid(1_000)));
+    row.insert("late_by_ms".to_owned(), Value::Int((watermark - allowed_us - tuple.at()).div_euclid(1_000)));
     to_json(&row)
 }

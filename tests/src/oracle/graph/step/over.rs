@@ -47,7 +47,7 @@ impl Over {
         for tuple in came {
             if around.is_late(tuple.at()) {
                 turn.rows_late += 1;
-                turn.late.extend(around.before.map(|watermark| late_row(&tuple, watermark)));
+                turn.late.extend(around.before.map(|watermark| late_row(&tuple, watermark, 0)));
             } else if self.evaluates(&tuple) {
                 kept.rows.push(tuple);
             } else {

@@ -1,4 +1,4 @@
-//! Makes the rows of windows that are over: takes the final values of its calls and computes the columns from them.
+//! Makes the rows of groups: takes the values of the calls and computes the columns from them.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use arrow::array::{
     Array as _, ArrayRef, AsArray, BooleanArray, TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
 use arrow::compute::{filter_record_batch, take};
-use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
-use arrow::record_batch::RecordBatch;
+use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use weir_plan::aggregate::{Aggregate, Call, Gives, Key};
 use weir_plan::expr::type_name;
 use weir_plan::quote::quoted;
@@ -18,31 +18,33 @@ use super::inputs::key_of;
 use crate::failure::{Failure, Result};
 use crate::transform::rows::{Check, Rows, by_halves, coalesced};
 
-/// How much of a closed window's rows is made at a time: bytes of its keys, and rows.
+/// How much of the rows is made at a time: bytes of its keys, and rows.
 const ROWS_BYTES: usize = 4 << 20;
 const ROWS_AT_ONCE: usize = 1 << 16;
 
-/// Groups whose windows are over. Their rows are made as they are requested, since they may not fit into memory a
-/// second time.
-pub(in crate::keyed) struct Closed {
+/// Groups whose rows are due. The rows are made as they are requested, since they may not fit into memory a second time.
+pub(in crate::keyed) struct Due {
     aggregate: Arc<Aggregate>,
     schema: SchemaRef,
-    /// The window of all of them. `None` if each group has its own, whose start and end are its last keys.
-    window: Option<Bounds>,
+    window: WindowOf,
     groups: Evaluated,
 }
 
-impl Closed {
-    /// The groups of one window.
-    pub fn window(aggregate: Arc<Aggregate>, schema: SchemaRef, window: Bounds, groups: GroupTable) -> Self {
-        let groups = groups.evaluate(&aggregate.calls);
-        Self { aggregate, schema, window: Some(window), groups }
-    }
+/// The windows of groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::keyed) enum WindowOf {
+    /// All have this one.
+    All(Bounds),
+    /// Each has its own, whose start and end (µs) are its last keys.
+    Each,
+    /// They have none.
+    None,
+}
 
-    /// Groups that have the start and the end of their window (µs) as their last keys.
-    pub fn own_windows(aggregate: Arc<Aggregate>, schema: SchemaRef, groups: GroupTable) -> Self {
+impl Due {
+    pub fn new(aggregate: Arc<Aggregate>, schema: SchemaRef, window: WindowOf, groups: GroupTable) -> Self {
         let groups = groups.evaluate(&aggregate.calls);
-        Self { aggregate, schema, window: None, groups }
+        Self { aggregate, schema, window, groups }
     }
 
     /// Heap memory held, in bytes.
@@ -60,15 +62,17 @@ impl Closed {
     fn rows_of(&self, mut groups: Groups, check: Check<'_>) -> Result<Rows> {
         let aggregate = &self.aggregate;
         let bounds = match self.window {
-            Some(window) => [window.start_us, window.end_us].map(|us| time(vec![us; groups.rows])).to_vec(),
-            None => {
+            WindowOf::All(window) => [window.start_us, window.end_us].map(|us| time(vec![us; groups.rows])).to_vec(),
+            WindowOf::Each => {
                 let own = groups.keys.split_off(aggregate.group_by.len());
                 own.iter().map(|us| time(us.as_primitive::<Int64Type>().values().to_vec())).collect()
             }
+            WindowOf::None => Vec::new(),
         };
         let named: Vec<ArrayRef> = bounds.into_iter().chain(groups.keys).collect();
-        let keys = batch(&aggregate.group_schema(), named.clone())?;
-        let results = batch(&aggregate.result_schema, named.into_iter().chain(groups.values).collect())?;
+        let keys = batch(&aggregate.group_schema(), named.clone(), groups.rows)?;
+        let results = named.into_iter().chain(groups.values).collect();
+        let results = batch(&aggregate.result_schema, results, groups.rows)?;
         let mut bad: Vec<(usize, String)> = Vec::new();
         for (row, call) in groups.beyond_type {
             if bad.last().is_none_or(|(last, _)| *last != row) {
@@ -84,7 +88,7 @@ impl Closed {
             let places: Vec<usize> = (0..groups.rows).filter(|row| fits[*row]).collect();
             let results = filter_record_batch(&results, &BooleanArray::from(fits));
             let (good, more) =
-                self.outputs_of(&results.map_err(|e| Failure::bug(format!("results of a window: {e}")))?, check);
+                self.outputs_of(&results.map_err(|e| Failure::bug(format!("results of groups: {e}")))?, check);
             rows.good = good;
             bad.extend(more.into_iter().map(|(row, why)| (places[row], why)));
             bad.sort_by_key(|(row, _)| *row);
@@ -130,13 +134,15 @@ impl Closed {
     }
 
     fn row_per_group(&self, results: &RecordBatch) -> Result<RecordBatch, String> {
-        let mut columns = results.columns()[..self.aggregate.group_by.len() + 2].to_vec();
+        let named = results.num_columns() - self.aggregate.calls.len();
+        let mut columns = results.columns()[..named].to_vec();
         for output in &self.aggregate.outputs {
             columns.push(output.evaluate(results).map_err(|e| format!("column {}: {e}", quoted(output.field.name())))?);
         }
-        let ends = results.column(1).as_primitive::<TimestampMicrosecondType>();
-        columns.push(before(ends));
-        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|e| format!("rows of a window: {e}"))
+        if self.window != WindowOf::None {
+            columns.push(before(results.column(1).as_primitive()));
+        }
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|e| format!("rows of groups: {e}"))
     }
 }
 
@@ -160,18 +166,23 @@ pub(in crate::keyed) fn beyond_type(call: &Call, column: Option<&str>) -> String
     format!("column {column}: `{}` is more than its type {data_type} holds; {instead}", call.name)
 }
 
-/// The keys of the groups that rows of the input belong to, with the bounds of a window of each row. A key that can't
-/// be computed is null.
+/// The keys of the groups that rows of the input belong to, after the bounds of a window of each row if there are
+/// windows. A key that can't be computed is null.
 pub(in crate::keyed) fn groups_of(
     aggregate: &Aggregate,
     input: &RecordBatch,
     window_of: impl Fn(usize) -> Option<Bounds>,
 ) -> Result<RecordBatch> {
-    let bounds = |row| window_of(row).map_or((i64::MAX, i64::MAX), |window| (window.start_us, window.end_us));
-    let (starts, ends) = (0..input.num_rows()).map(bounds).unzip();
+    let of_row = |row| window_of(row).map_or((i64::MAX, i64::MAX), |window| (window.start_us, window.end_us));
+    let bounds = if aggregate.window.has_bounds() {
+        let (starts, ends) = (0..input.num_rows()).map(of_row).unzip();
+        vec![time(starts), time(ends)]
+    } else {
+        Vec::new()
+    };
     let nulls = |key: &Key| new_null_array(key.value.field.data_type(), input.num_rows());
     let keys = aggregate.group_by.iter().map(|key| key_of(key, input).unwrap_or_else(|_| nulls(key)));
-    batch(&aggregate.group_schema(), [time(starts), time(ends)].into_iter().chain(keys).collect())
+    batch(&aggregate.group_schema(), bounds.into_iter().chain(keys).collect(), input.num_rows())
 }
 
 /// The last moments of windows with these ends.
@@ -183,6 +194,9 @@ fn time(us: Vec<i64>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from(us).with_timezone("UTC"))
 }
 
-fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
-    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|e| Failure::bug(format!("groups of a window: {e}")))
+/// A batch of so many rows, which may have no columns.
+fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+        .map_err(|e| Failure::bug(format!("groups: {e}")))
 }
