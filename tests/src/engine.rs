@@ -348,6 +348,7 @@ impl Engine {
 pub struct Exit {
     pub code: Option<i32>,
     pub signal: Option<i32>,
+    pub stdout: String,
     pub stderr: String,
     pub summary: Option<Json>,
     pub progress: Vec<Json>,
@@ -361,6 +362,7 @@ impl Exit {
         Self {
             code: status.code(),
             signal: status.signal(),
+            stdout: read("stdout"),
             stderr: read("stderr"),
             summary: serde_json::from_str(&read("summary.json")).ok(),
             progress: json_lines(&folder.join("progress.jsonl")),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
-use weir_tests::engine::OK;
+use weir_tests::engine::Exit;
 use weir_tests::oracle::expr::{Expr, Op, column};
 use weir_tests::oracle::graph::step::{Aggregation, Operation, Span};
 use weir_tests::oracle::graph::{EventTime, Graph, Mode, Outcome, Sink, Source, Step};
@@ -14,7 +14,7 @@ use weir_tests::oracle::pipeline::{Aggregate, BadRecords, Column, Key, Map};
 use weir_tests::oracle::value::Type;
 use weir_tests::oracle::{Window, time};
 use weir_tests::rides::START_US;
-use weir_tests::rig::{GraphRig, RUN_LIMIT};
+use weir_tests::rig::{GraphRig, RUN_LIMIT, shown as shown_by};
 use weir_tests::services::kafka;
 use weir_tests::topic::Record;
 use weir_tests::{or_skip, table};
@@ -85,8 +85,8 @@ fn run(mut graph: Graph, seed: u64) -> Outcome {
     let mut rig = GraphRig::new(graph, kafka, &[("rides".to_owned(), PARTITIONS)].into());
     rig.site.records_per_epoch = 90;
     let mut shown = Shown::new();
-    let mut read = |rig: &GraphRig| {
-        for (epoch, rows) in rig.shown() {
+    let mut read = |exit: &Exit| {
+        for (epoch, rows) in shown_by(&exit.stdout) {
             // An epoch that was in doubt is shown again, and is the same then.
             let rows = sorted(rows);
             assert_eq!(shown.entry(epoch.clone()).or_insert_with(|| rows.clone()), &rows, "{epoch:?}");
@@ -96,12 +96,11 @@ fn run(mut graph: Graph, seed: u64) -> Outcome {
     for (point, nth) in [("manifest.create.after", 2), ("state.upload.after", 2), ("commit.after", 1)] {
         let exit = rig.start().fail_at(point, nth).run(RUN_LIMIT);
         assert!(exit.aborted(), "{exit:?}");
-        read(&rig);
+        read(&exit);
         rig.workers = Some(rng.random_range(1..4));
     }
     rig.produce("rides", &records(&mut rng, 250, 300));
-    rig.start().run(RUN_LIMIT).expect(OK);
-    read(&rig);
+    read(&rig.finish());
     let outcome = rig.assert_right();
     let consoles: Vec<_> = rig.graph.sinks.iter().filter(|sink| sink.mode != Mode::Append).collect();
     let mut epochs = 0;
@@ -177,5 +176,5 @@ fn totals_over_the_rows_of_closed_windows() {
         step("windows", totals("rides", "price", Span::Window(Window::tumbling(10 * SECOND_US)))),
         step("totals", totals("windows", "revenue", Span::Running { expire_after_us: None })),
     ];
-    run(graph(true, steps, vec![sink("all", "totals", by_city()), Sink::append("windows", "windows")]), 4);
+    run(graph(true, steps, vec![sink("all", "totals", by_city()), Sink::append("table", "windows")]), 4);
 }

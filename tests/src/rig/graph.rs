@@ -95,17 +95,6 @@ impl GraphRig {
         self.graph.manifests(&self.folder.path().join("lake/checkpoint"))
     }
 
-    /// What the last run has shown on consoles: the cells of each row, by sink and epoch.
-    ///
-    /// # Panics
-    /// If it has shown something else than whole tables.
-    #[must_use]
-    pub fn shown(&self) -> BTreeMap<(String, u64), Vec<Vec<String>>> {
-        let text = std::fs::read_to_string(self.folder.path().join("stdout")).unwrap();
-        let tables = text.split("\n\n").filter(|table| !table.trim().is_empty());
-        tables.map(shown).collect()
-    }
-
     /// The rows of a sink's table.
     #[must_use]
     pub fn table(&self, sink: &str) -> Vec<Json> {
@@ -141,8 +130,16 @@ impl GraphRig {
     }
 }
 
-/// A table that a console has shown: the sink and the epoch, and the cells of each row.
-fn shown(table: &str) -> ((String, u64), Vec<Vec<String>>) {
+/// What a run has shown on consoles: the cells of each row, by sink and epoch.
+///
+/// # Panics
+/// If it has shown something else than whole tables.
+#[must_use]
+pub fn shown(stdout: &str) -> BTreeMap<(String, u64), Vec<Vec<String>>> {
+    stdout.split("\n\n").filter(|table| !table.trim().is_empty()).map(table_shown).collect()
+}
+
+fn table_shown(table: &str) -> ((String, u64), Vec<Vec<String>>) {
     let mut lines = table.trim().lines();
     let (sink, epoch) = lines.next().and_then(|line| line.split_once(", epoch ")).unwrap_or_else(|| panic!("{table}"));
     let lines: Vec<_> = lines.collect();
