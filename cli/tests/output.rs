@@ -66,7 +66,7 @@ fn a_document_may_come_by_standard_input() {
 }
 
 /// Each example, with what is laid over it.
-const EXAMPLES: [&[&str]; 14] = [
+const EXAMPLES: [&[&str]; 15] = [
     &["examples/rides.yaml"],
     &["examples/rides.yaml", "--override", "examples/rides-local.yaml"],
     &["examples/medallion.yaml"],
@@ -81,6 +81,7 @@ const EXAMPLES: [&[&str]; 14] = [
     &["examples/response-times.yaml"],
     &["examples/revenue-sql.yaml"],
     &["examples/requests-per-ten-seconds.yaml"],
+    &["examples/device-metrics.yaml"],
 ];
 
 #[test]
