@@ -54,8 +54,8 @@ fn castable(expr: &Expr, schema: &DFSchema) -> bool {
 
 /// Whether this is an expression that the planner accepts although it makes no sense: minus before a time fails for
 /// every row, bit operations silently cut doubles off to whole numbers (`price ^ 2` is no power), a number is taken for
-/// a condition, a date is compared with a number, maps are compared, values of unlike types get one type, and a string is cast until a row
-/// comes whose string can't be cast.
+/// a condition, a date is compared with a number, maps are compared, values of unlike types get one type, and a string
+/// is cast until a row comes whose string can't be cast.
 pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> bool {
     let found = |e: &Expr| e.get_type(schema).unwrap_or(ArrowType::Null);
     let meaningless = match expr {

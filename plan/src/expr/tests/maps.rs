@@ -1,4 +1,4 @@
-//! Maps in expressions: what picks from them, what is refused, and which types meet. Values are compared with Spark's in
+//! Maps in expressions: what picks from them and what is refused. Values are compared with Spark's in
 //! `plan/tests/spark`.
 
 #![allow(clippy::unwrap_used)]

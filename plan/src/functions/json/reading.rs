@@ -161,8 +161,8 @@ fn list(rows: &[Option<&[Json<'_>]>], item: &Arc<Field>) -> Result<ArrayRef> {
     Ok(Arc::new(ListArray::new(Arc::clone(item), offsets, values, Some(nulls))))
 }
 
-/// Maps of the members of each row's object. A value that does not fit makes its whole map null, and so does a name that
-/// occurs twice: Spark keeps both, which is no map.
+/// Maps of the members of each row's object. A value that does not fit makes its whole map null, and so does a name
+/// that occurs twice: Spark keeps both, which is no map.
 fn map<'j, 't>(values: &[Option<&'j Json<'t>>], of: &DataType) -> Result<ArrayRef> {
     let (DataType::Map(entries, is_sorted), Some((_, value))) = (of, key_and_value(of)) else {
         return exec_err!("`from_json` gives no {of}");
