@@ -51,7 +51,7 @@ fn delta_rs_and_duckdb_read_the_maps_that_the_records_have() {
     let picked = rig.site.side_uri("picked");
     document["spec"]["sinks"] = json!([
         {"name": "plain", "from": "input", "delta": {"uri": rig.site.table_uri}},
-        {"name": "picked", "from": "picked", "delta": {"uri": picked}},
+        {"name": "picked-table", "from": "picked", "delta": {"uri": picked}},
         {"name": "rejected", "from": "input.Rejected", "delta": {"uri": rig.site.side_uri("rejected")}},
     ]);
     Start { document: document.into(), ..rig.start() }.run(RUN_LIMIT).expect(OK);
@@ -134,7 +134,7 @@ fn maps_in_state_outlive_the_process() {
             "orderBy": [{"expr": "n", "direction": "Desc"}], "limit": 2}},
     ]);
     let uri = |name: &str| rig.site.side_uri(name);
-    let sink = |name: &str| json!({"name": name, "from": name, "delta": {"uri": uri(name)}});
+    let sink = |name: &str| json!({"name": format!("{name}-table"), "from": name, "delta": {"uri": uri(name)}});
     document["spec"]["sinks"] = json!([sink("once"), sink("moving"), sink("kept"), sink("best")]);
     let start = Start { document: document.into(), ..rig.start() };
     for point in 2..5 {

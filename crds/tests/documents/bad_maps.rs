@@ -55,7 +55,7 @@ fn a_map_is_no_key_and_no_rank() {
         )
     };
     let grouped =
-        "aggregate: {from: rides, window: {tumbling: {size: 5m}}, columns: [{name: n, expr: count(*)}], groupBy: ";
+        "aggregate: {from: rides, window: {tumbling: {size: 5m}}, columns: [{name: x, expr: count(*)}], groupBy: ";
     of_step(
         &format!("{grouped}[{{name: m}}]}}"),
         &[
@@ -74,7 +74,7 @@ fn a_map_is_no_key_and_no_rank() {
     of_step("deduplicate: {from: rides, key: [m], within: 1h}", &[&no_key("deduplicate.key[0]", "m", "a map")]);
     of_step("deduplicate: {from: rides, key: [s], within: 1h}", &[&no_key("deduplicate.key[0]", "s", "a struct")]);
     of_step(
-        "over: {from: rides, key: [m], range: {preceding: 5m}, addColumns: [{name: n, expr: count(*)}]}",
+        "over: {from: rides, key: [m], range: {preceding: 5m}, addColumns: [{name: x, expr: count(*)}]}",
         &[&no_key("over.key[0]", "m", "a map")],
     );
     let top = "top: {from: rides, window: {tumbling: {size: 5m}}, limit: 2, ";
@@ -111,7 +111,7 @@ fn aggregates_that_compare_take_no_map_and_those_that_keep_values_do() {
     ] {
         of_step(
             &format!(
-                "aggregate: {{from: rides, window: {{tumbling: {{size: 5m}}}}, columns: [{{name: n, expr: \"{call}\"}}]}}"
+                "aggregate: {{from: rides, window: {{tumbling: {{size: 5m}}}}, columns: [{{name: x, expr: \"{call}\"}}]}}"
             ),
             &[&format!(
                 "spec.steps[0].aggregate.columns[0].expr: `{name}` takes numbers, strings, dates, timestamps and booleans, \
@@ -124,7 +124,7 @@ fn aggregates_that_compare_take_no_map_and_those_that_keep_values_do() {
     {
         of_step(
             &format!(
-                "aggregate: {{from: rides, window: {{tumbling: {{size: 5m}}}}, columns: [{{name: n, expr: \"{call}\"}}]}}"
+                "aggregate: {{from: rides, window: {{tumbling: {{size: 5m}}}}, columns: [{{name: x, expr: \"{call}\"}}]}}"
             ),
             &[],
         );

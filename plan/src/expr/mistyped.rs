@@ -54,8 +54,8 @@ fn castable(expr: &Expr, schema: &DFSchema) -> bool {
 
 /// Whether this is an expression that the planner accepts although it makes no sense: minus before a time fails for
 /// every row, bit operations silently cut doubles off to whole numbers (`price ^ 2` is no power), a number is taken for
-/// a condition, a date is compared with a number, maps are compared, values of unlike types get one type, and a string
-/// is cast until a row comes whose string can't be cast.
+/// a condition, a date is compared with a number, maps are compared or cast to other keys, values of unlike types get
+/// one type, and a string is cast until a row comes whose string can't be cast.
 pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> bool {
     let found = |e: &Expr| e.get_type(schema).unwrap_or(ArrowType::Null);
     let meaningless = match expr {
@@ -78,9 +78,34 @@ pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DF
     };
     meaningless
         || compared_maps(expr, schema).is_some()
+        || loses_keys(expr, schema)
         || unit_is_unknown(expr, schema)
         || unites_unlike(expr, schema)
         || casts_unasked(expr, simplifier, schema)
+}
+
+/// Whether this is a cast after which a map could lack a key or have one twice.
+fn loses_keys(expr: &Expr, schema: &DFSchema) -> bool {
+    fn loses(from: &ArrowType, to: &ArrowType) -> bool {
+        match (from, to) {
+            (ArrowType::Map(from, _), ArrowType::Map(to, _)) => match (from.data_type(), to.data_type()) {
+                (ArrowType::Struct(from), ArrowType::Struct(to)) if from.len() == 2 && to.len() == 2 => {
+                    let (key, to_key) = (from[0].data_type(), to[0].data_type());
+                    let is_kept = key == to_key
+                        || key.is_integer() && *to_key == ArrowType::Int64
+                        || to_key.is_string() && (key.is_integer() || matches!(key, ArrowType::Date32));
+                    !is_kept || loses(from[1].data_type(), to[1].data_type())
+                }
+                _ => false,
+            },
+            (ArrowType::List(from), ArrowType::List(to)) => loses(from.data_type(), to.data_type()),
+            (ArrowType::Struct(from), ArrowType::Struct(to)) => {
+                from.iter().zip(to).any(|(from, to)| loses(from.data_type(), to.data_type()))
+            }
+            _ => false,
+        }
+    }
+    cast_of(expr).is_some_and(|(inner, to)| inner.get_type(schema).is_ok_and(|from| loses(&from, to)))
 }
 
 /// The sentence about maps that this expression compares, if it does. As in Spark, maps have no order and no equality:
@@ -252,7 +277,11 @@ fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
         if unit_is_unknown(expr, schema) {
             return Some(unit_sentence(inner, to, schema));
         }
-        return Some(format!("{} can't be cast to {}", operand(inner, schema), a_type(to)));
+        let keys = match loses_keys(expr, schema) {
+            true => ", since keys could become null or equal: write `map_from_arrays(…, …)` of keys and values",
+            false => "",
+        };
+        return Some(format!("{} can't be cast to {}{keys}", operand(inner, schema), a_type(to)));
     }
     Some(match expr {
         Expr::BinaryExpr(binary) => binary_sentence(binary, &all(&[&binary.left, &binary.right]), schema),

@@ -93,7 +93,9 @@ def written(kind, value):
     if isinstance(kind, t.StructType):
         return {field.name: written(field.dataType, value[i]) for i, field in enumerate(kind.fields)}
     if isinstance(kind, t.MapType):
-        return [[written(kind.keyType, k), written(kind.valueType, v)] for k, v in value.items()]
+        # Python does not know the order of the entries.
+        pairs = [[written(kind.keyType, k), written(kind.valueType, v)] for k, v in value.items()]
+        return sorted(pairs, key=lambda pair: json.dumps(pair[0], ensure_ascii=False))
     if isinstance(kind, t.DateType):
         return value.isoformat()
     if isinstance(kind, t.TimestampType):

@@ -120,11 +120,13 @@ pub fn value_of(array: &dyn Array) -> Value {
             let values = fields.iter().zip(of.columns());
             Value::Object(values.map(|(field, values)| (field.name().clone(), value_of(values))).collect())
         }
-        // As pairs, in the map's order.
+        // As pairs in the order of the keys' texts, which is not the map's: Python does not know that.
         DataType::Map(..) => {
             let entries = array.as_map().value(0);
             let part = |column: usize, i: usize| value_of(&entries.column(column).slice(i, 1));
-            (0..entries.len()).map(|i| json!([part(0, i), part(1, i)])).collect()
+            let mut pairs: Vec<_> = (0..entries.len()).map(|i| (part(0, i), part(1, i))).collect();
+            pairs.sort_by_key(|(key, _)| key.to_string());
+            pairs.into_iter().map(|(key, value)| json!([key, value])).collect()
         }
         other => panic!("a result of {other}"),
     }

@@ -114,11 +114,12 @@ fn devices_send_the_metrics_that_they_have() {
     let (mut records, mut expected) = (Vec::new(), BTreeMap::new());
     for n in 0..800_i64 {
         let device = format!("d{}", n % 3);
-        let metrics: Vec<(&str, Option<i64>)> = names
-            .iter()
-            .filter(|_| rng.random_bool(0.6))
-            .map(|name| (*name, rng.random_bool(0.9).then(|| rng.random_range(0..60))))
-            .collect();
+        let mut metrics: Vec<(&str, Option<i64>)> = Vec::new();
+        for name in names {
+            if rng.random_bool(0.6) {
+                metrics.push((name, rng.random_bool(0.9).then(|| rng.random_range(0..60))));
+            }
+        }
         let time = at(n * 4 * SECOND_US);
         let of = metrics.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         records.push((rng.random_range(0..3), json!({"device": &device, "metrics": Json::Object(of), "at": time})));

@@ -2,6 +2,7 @@
 //! map would have twice, fails, as with Spark's `spark.sql.mapKeyDedupPolicy=EXCEPTION`.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::StringArray;
@@ -149,9 +150,9 @@ fn of_texts(args: &[ArrayRef]) -> Result<ArrayRef> {
             continue;
         };
         let start = keys.len();
-        for entry in split(all_texts.value(row), &between) {
-            let (key, value) = match within.find_iter(entry).find(|found| found.end() > 0) {
-                Some(found) => (&entry[..found.start()], Some(&entry[found.end()..])),
+        for entry in between.split(all_texts.value(row)) {
+            let (key, value) = match within.first(entry) {
+                Some(found) => (&entry[..found.start], Some(&entry[found.end..])),
                 None => (entry, None),
             };
             keys.push(key);
@@ -164,16 +165,36 @@ fn of_texts(args: &[ArrayRef]) -> Result<ArrayRef> {
     made_of(&OF_TEXTS(&[])?, &keys, &values, &all)
 }
 
-/// The parts of a text between the matches. As in Java, an empty match at the start separates nothing.
-fn split<'t>(text: &'t str, separator: &Regex) -> Vec<&'t str> {
-    let starts_empty = separator.find(text).is_some_and(|found| found.end() == 0);
-    separator.split(text).skip(usize::from(starts_empty)).collect()
+/// What stands between the parts of a text: the matches of a pattern, and nothing where it is empty.
+#[derive(Clone)]
+struct Separator(Regex);
+
+impl Separator {
+    fn is_empty(&self) -> bool {
+        self.0.as_str().is_empty()
+    }
+
+    /// As in Java, an empty match at the start separates nothing; as in Spark, an empty pattern separates characters.
+    fn split<'t>(&self, text: &'t str) -> Vec<&'t str> {
+        let starts_empty = self.0.find(text).is_some_and(|found| found.end() == 0);
+        let mut parts: Vec<_> = self.0.split(text).skip(usize::from(starts_empty)).collect();
+        if self.is_empty() && parts.len() > 1 {
+            parts.pop();
+        }
+        parts
+    }
+
+    /// The place of the first separator in a text.
+    fn first(&self, text: &str) -> Option<Range<usize>> {
+        let is_one = |place: &Range<usize>| place.end > 0 && !(self.is_empty() && place.end == text.len());
+        self.0.find_iter(text).map(|found| found.range()).find(is_one)
+    }
 }
 
 /// The separators of each row. The last one is kept: it usually stays the same.
 struct Separators {
     texts: Option<StringArray>,
-    last: Option<(String, Regex)>,
+    last: Option<(String, Separator)>,
     otherwise: &'static str,
 }
 
@@ -183,19 +204,20 @@ impl Separators {
     }
 
     /// `None` for a null.
-    fn at(&mut self, row: usize) -> Result<Option<Regex>> {
+    fn at(&mut self, row: usize) -> Result<Option<Separator>> {
         let text = match &self.texts {
             Some(texts) if texts.is_null(row) => return Ok(None),
             Some(texts) => texts.value(row),
             None => self.otherwise,
         };
-        if let Some((_, regex)) = self.last.as_ref().filter(|(last, _)| last == text) {
-            return Ok(Some(regex.clone()));
+        if let Some((_, separator)) = self.last.as_ref().filter(|(last, _)| last == text) {
+            return Ok(Some(separator.clone()));
         }
         let regex =
             java_regex::compiled(text, "").or_else(|why| exec_err!("the regular expression has a fault: {why}"))?;
-        self.last = Some((text.to_owned(), regex.clone()));
-        Ok(Some(regex))
+        let separator = Separator(regex);
+        self.last = Some((text.to_owned(), separator.clone()));
+        Ok(Some(separator))
     }
 }
 
