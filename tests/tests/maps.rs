@@ -13,6 +13,9 @@ use weir_tests::services::kafka;
 use weir_tests::topic::Record;
 use weir_tests::{or_skip, table};
 
+/// A map, in its order.
+type Map = Vec<(String, Option<i64>)>;
+
 fn record(value: &str) -> Record {
     Record { partition: 0, key: None, value: value.into() }
 }
@@ -96,13 +99,13 @@ fn maps_in_state_outlive_the_process() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
     let mut rng = ChaCha8Rng::seed_from_u64(5);
-    let rows: Vec<(i64, String, Vec<(String, Option<i64>)>)> = (0..400)
+    let rows: Vec<(i64, String, Map)> = (0..400)
         .map(|n| {
             let keys = (0..rng.random_range(0..4)).map(|i| (format!("k{i}"), rng.random_bool(0.9).then_some(n)));
             (n, format!("d{}", n % 4), keys.collect())
         })
         .collect();
-    let object = |map: &[(String, Option<i64>)]| Json::Object(map.iter().map(|(k, v)| (k.clone(), json!(v))).collect());
+    let object = |map: &Map| Json::Object(map.iter().map(|(k, v)| (k.clone(), json!(v))).collect());
     let records: Vec<_> = rows
         .iter()
         .map(|(n, device, map)| {
@@ -143,7 +146,7 @@ fn maps_in_state_outlive_the_process() {
     }
     start.run(RUN_LIMIT).expect(engine::OK);
 
-    let pairs = |map: &[(String, Option<i64>)]| json!(map);
+    let pairs = |map: &Map| json!(map);
     let map_of = |n: i64| pairs(&rows[usize::try_from(n).unwrap()].2);
     let once = sorted(table::read(&uri("once"), None));
     assert_eq!(once.len(), 400);

@@ -413,7 +413,7 @@ fn call_sentence(call: &ScalarFunction, found: &str) -> Option<String> {
     if let Some(why) = refused_part(call) {
         return Some(why);
     }
-    if SAYING_IT_THEMSELVES.contains(&name) && !call.args.is_empty() {
+    if SAYING_IT_THEMSELVES.contains(&name) {
         return None;
     }
     let found = if call.args.is_empty() { "nothing" } else { found };
