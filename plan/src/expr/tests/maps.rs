@@ -150,7 +150,7 @@ fn what_is_no_map_and_no_key_is_said() {
     ] {
         assert_eq!(refused(sql), said, "{sql}");
     }
-    assert!(refused("cast(k as map<string, smallint>)").starts_with("`smallint` is not a type here"));
+    assert!(refused("cast(k as map<string, smallint>)").starts_with("`SMALLINT` is not a type here"));
     assert!(refused("cast(k as map<string, int>)").contains("can't be cast to a map<string, int>"));
     assert!(refused("upper(m)").contains("found a map<string, int> (`m`)"));
 }
