@@ -66,7 +66,7 @@ fn a_document_may_come_by_standard_input() {
 }
 
 /// Each example, with what is laid over it.
-const EXAMPLES: [&[&str]; 15] = [
+const EXAMPLES: [&[&str]; 16] = [
     &["examples/rides.yaml"],
     &["examples/rides.yaml", "--override", "examples/rides-local.yaml"],
     &["examples/medallion.yaml"],
@@ -82,6 +82,7 @@ const EXAMPLES: [&[&str]; 15] = [
     &["examples/revenue-sql.yaml"],
     &["examples/requests-per-ten-seconds.yaml"],
     &["examples/totals.yaml"],
+    &["examples/device-metrics.yaml"],
 ];
 
 #[test]

@@ -13,7 +13,7 @@ use weir_plan::window::Window;
 
 const WINDOW_US: i64 = 300_000_000;
 
-const COLUMNS: [(&str, &str); 14] = [
+const COLUMNS: [(&str, &str); 15] = [
     ("userId", "bigint"),
     ("city", "string"),
     ("price", "double"),
@@ -27,14 +27,15 @@ const COLUMNS: [(&str, &str); 14] = [
     ("raw", "binary"),
     ("s", "struct<a: int, inner: struct<b: string>>"),
     ("tags", "array<bigint>"),
+    ("m", "map<string, int>"),
     (EVENT_TIME, "timestamp"),
 ];
 
 /// Usual values, values at the ends of their types, and nulls.
 const ROWS: [&str; 4] = [
-    r#"{"userId":1,"city":"Paris","price":1.5,"weight":0.1,"seats":2,"amount":12.34,"sum":5,"paid":true,"day":"2024-02-29","ts":"2024-02-29T12:00:00Z","raw":"aGVsbG8=","s":{"a":7,"inner":{"b":"x"}},"tags":[1,null,3],"_event_time":"2024-02-29T12:00:00Z"}"#,
-    r#"{"userId":9223372036854775807,"city":"é🚲(a|b)*%Y_","price":1.7976931348623157e308,"weight":3.4e38,"seats":2147483647,"amount":99999999.99,"sum":99999999999999999999999999999999999999,"paid":false,"day":"9999-12-31","ts":"9999-12-31T23:59:59.999999Z","raw":"/w==","s":{"a":2147483647,"inner":{"b":""}},"tags":[],"_event_time":"9999-12-31T23:59:59.999999Z"}"#,
-    r#"{"userId":-9223372036854775808,"city":"","price":-0.0,"weight":-0.0,"seats":-2147483648,"amount":-99999999.99,"sum":-99999999999999999999999999999999999999,"paid":false,"day":"0001-01-01","ts":"0001-01-01T00:00:00Z","raw":"","s":{"a":null,"inner":null},"tags":[-1],"_event_time":"0001-01-01T00:00:00Z"}"#,
+    r#"{"userId":1,"city":"Paris","price":1.5,"weight":0.1,"seats":2,"amount":12.34,"sum":5,"paid":true,"day":"2024-02-29","ts":"2024-02-29T12:00:00Z","raw":"aGVsbG8=","s":{"a":7,"inner":{"b":"x"}},"tags":[1,null,3],"m":{"a":1,"b":null},"_event_time":"2024-02-29T12:00:00Z"}"#,
+    r#"{"userId":9223372036854775807,"city":"é🚲(a|b)*%Y_","price":1.7976931348623157e308,"weight":3.4e38,"seats":2147483647,"amount":99999999.99,"sum":99999999999999999999999999999999999999,"paid":false,"day":"9999-12-31","ts":"9999-12-31T23:59:59.999999Z","raw":"/w==","s":{"a":2147483647,"inner":{"b":""}},"tags":[],"m":{},"_event_time":"9999-12-31T23:59:59.999999Z"}"#,
+    r#"{"userId":-9223372036854775808,"city":"","price":-0.0,"weight":-0.0,"seats":-2147483648,"amount":-99999999.99,"sum":-99999999999999999999999999999999999999,"paid":false,"day":"0001-01-01","ts":"0001-01-01T00:00:00Z","raw":"","s":{"a":null,"inner":null},"tags":[-1],"m":{"":-1,"é":2147483647},"_event_time":"0001-01-01T00:00:00Z"}"#,
     r#"{"_event_time":"1969-12-31T23:59:59.999999Z"}"#,
 ];
 

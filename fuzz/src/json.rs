@@ -10,7 +10,7 @@ use weir_testing::json::{row, rows};
 const SEPARATOR: u8 = 0xff;
 
 /// Names, types, and whether a value may be null.
-const COLUMNS: [(&str, &str, bool); 14] = [
+const COLUMNS: [(&str, &str, bool); 15] = [
     ("a", "boolean", true),
     ("b", "int", true),
     ("c", "bigint", true),
@@ -24,6 +24,7 @@ const COLUMNS: [(&str, &str, bool); 14] = [
     ("k", "timestamp", true),
     ("l", "array<struct<x: int, y: array<string>>>", true),
     ("m", "struct<p: decimal(38,0), q: struct<r: timestamp>>", true),
+    ("o", "map<string, array<map<string, int>>>", true),
     ("n", "bigint", false),
 ];
 

@@ -17,6 +17,7 @@ mod initcap;
 mod java_regex;
 mod json;
 mod log;
+mod maps;
 mod numbers;
 mod parts;
 pub(crate) mod reading;
@@ -42,6 +43,7 @@ use datafusion_expr::ScalarUDF;
 pub(crate) use arrays::AT;
 pub(crate) use by_pattern::refused_pattern;
 pub(crate) use days::is_unit;
+pub(crate) use maps::{VALUE_AT, of_a_map};
 pub(crate) use parts::unknown_part;
 
 /// The most bytes of one value that an expression computes. A column that is passed through unchanged is bounded only
@@ -106,5 +108,5 @@ pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     ];
     let own = own.into_iter().chain(to_timestamp::all()).chain(numbers::all()).chain(strings::all());
     let own = own.chain(parts::all()).chain(days::all()).chain(zones::all()).chain(tries::all()).chain(hashes::all());
-    functions.chain(own.chain(json::all()).chain(arrays::all()).map(Arc::new)).collect()
+    functions.chain(own.chain(json::all()).chain(arrays::all()).chain(maps::all()).map(Arc::new)).collect()
 }

@@ -13,7 +13,7 @@ use std::fmt;
 
 use arrow::datatypes::SchemaRef;
 
-pub(crate) use arrow_types::list_of;
+pub(crate) use arrow_types::{has_map, list_of, map_of};
 pub use arrow_types::{normalized, timestamp_type};
 pub(crate) use ddl::DEPTH_MAX;
 
@@ -46,6 +46,8 @@ pub enum DataType {
     Timestamp,
     Array(Box<DataType>),
     Struct(Vec<Column>),
+    /// Keys, which are never null, with their values, which may be. A key occurs once.
+    Map(Box<DataType>, Box<DataType>),
 }
 
 /// A named column, or a field of a struct.
@@ -65,6 +67,27 @@ impl DataType {
     pub fn parse(text: &str) -> Result<Self, String> {
         ddl::parse(text)
     }
+
+    /// The type of the keys of a map in this type that are no strings. JSON has no other keys.
+    #[must_use]
+    pub fn other_key(&self) -> Option<&Self> {
+        match self {
+            Self::Map(key, _) if **key != Self::String => Some(key),
+            Self::Map(_, value) => value.other_key(),
+            Self::Array(element) => element.other_key(),
+            Self::Struct(fields) => fields.iter().find_map(|field| field.data_type.other_key()),
+            _ => None,
+        }
+    }
+
+    fn has_map(&self) -> bool {
+        match self {
+            Self::Map(..) => true,
+            Self::Array(element) => element.has_map(),
+            Self::Struct(fields) => fields.iter().any(|field| field.data_type.has_map()),
+            _ => false,
+        }
+    }
 }
 
 /// Writes the DDL name, which [`DataType::parse`] can read.
@@ -82,6 +105,7 @@ impl fmt::Display for DataType {
             Self::Date => f.write_str("date"),
             Self::Timestamp => f.write_str("timestamp"),
             Self::Array(element) => write!(f, "array<{element}>"),
+            Self::Map(key, value) => write!(f, "map<{key}, {value}>"),
             Self::Struct(fields) => {
                 f.write_str("struct<")?;
                 for (i, field) in fields.iter().enumerate() {

@@ -2,7 +2,7 @@
 the table.
 
 date: "2026-01-31"; timestamp: "2026-01-31T10:00:00.000000Z" (UTC); decimal: its digits as a string, with the column's
-scale; binary: hexadecimal; NaN and infinities: "NaN", "Infinity", "-Infinity"; other types as in JSON.
+scale; binary: hexadecimal; NaN and infinities: "NaN", "Infinity", "-Infinity"; map: its pairs in its order; other types as in JSON.
 """
 
 import datetime
@@ -27,7 +27,7 @@ def value(v):
         return v.hex()
     if isinstance(v, float) and not math.isfinite(v):
         return "NaN" if math.isnan(v) else ("Infinity" if v > 0 else "-Infinity")
-    if isinstance(v, list):
+    if isinstance(v, (list, tuple)):
         return [value(x) for x in v]
     if isinstance(v, dict):
         return {k: value(x) for k, x in v.items()}

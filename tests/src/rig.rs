@@ -26,7 +26,7 @@ use crate::services::s3::{self, S3};
 use crate::topic::{self, Record};
 
 pub use backlog::Backlog;
-pub use graph::GraphRig;
+pub use graph::{GraphRig, shown};
 use slot::Slot;
 
 /// The limit for a run over a few thousand records. It allows for a machine that is slow and busy: only a test that

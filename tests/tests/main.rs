@@ -32,6 +32,7 @@ mod large_windows;
 mod last_windows;
 mod lost_offsets;
 mod maintenance;
+mod maps;
 mod memory;
 mod metadata_columns;
 mod nobody_listens;

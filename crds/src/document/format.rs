@@ -127,7 +127,7 @@ pub struct SourceColumn {
     #[schemars(with = "ColumnName")]
     pub name: String,
     /// The type by Spark's name: boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp,
-    /// array<type>, struct<name: type, ...>.
+    /// array<type>, struct<name: type, ...>, map<string, type>.
     #[serde(rename = "type")]
     #[schemars(with = "DataType")]
     pub data_type: String,

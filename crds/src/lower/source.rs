@@ -189,6 +189,16 @@ fn columns(source: &Source, at: &Path, out: &mut Findings) -> Option<Vec<Column>
 fn column(column: &SourceColumn, at: &Path, out: &mut Findings) -> Option<Column> {
     out.checked(&at.field("name"), name::check_column(&column.name));
     let data_type = out.checked(&at.field("type"), DataType::parse(&column.data_type))?;
+    if let Some(key) = data_type.other_key() {
+        let found = quoted(&column.data_type);
+        out.add(
+            &at.field("type"),
+            format!(
+                "found {found}, whose keys are {key}, and the names in a JSON object are strings: write `map<string, …>`"
+            ),
+        );
+        return None;
+    }
     Some(Column { name: column.name.clone(), data_type, nullable: !column.required.unwrap_or(defaults::REQUIRED) })
 }
 

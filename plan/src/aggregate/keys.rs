@@ -114,6 +114,7 @@ fn check_type(found: &DataType, what: &str) -> Result<(), String> {
     let instead = match found {
         DataType::Struct(_) => "a struct is no one value: group by its fields, as in {name: a, expr: s.a}",
         DataType::List(_) => "an array is no one value: group by a text or a number that is made of it",
+        DataType::Map(..) => "a map is no one value: group by one of its values, as in {name: a, expr: \"m['a']\"}",
         _ => return Ok(()),
     };
     Err(format!("rows cannot be grouped by {}, since {instead}", quoted(what)))

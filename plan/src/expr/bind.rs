@@ -23,6 +23,7 @@ use super::context::CONTEXT;
 use super::message::{describe, no_such_column, no_such_column_in, type_name, unknown_column, with_article};
 use super::mistyped::{is_senseless, mistyped};
 use super::{ExprError, ScalarExpr, fields, floats, hints, nulls, parse, patterns, quotes, signs, texts, times, unite};
+use crate::functions::{VALUE_AT, of_a_map};
 use crate::quote::quoted;
 use crate::types::normalized;
 
@@ -65,7 +66,7 @@ impl Binder {
             .sql_to_expr(parsed, &self.df_schema, &mut PlannerContext::new())
             .map_err(|e| self.error_of(&e, sql))?;
         refuse_nondeterministic(&expr, sql)?;
-        of_the_context(expr).map_err(|e| self.error_of(&e, sql))
+        of_the_context(expr, &self.df_schema).map_err(|e| self.error_of(&e, sql))
     }
 
     /// Coerces types and folds constants. This step is required: functions such as `coalesce` can be evaluated only in
@@ -285,11 +286,14 @@ pub(crate) fn refuse_aggregates(expr: &Expr) -> Result<(), ExprError> {
 }
 
 /// The expression with each function that has a syntax of its own, such as `overlay(… placing … from …)`, as the
-/// context has it: the planner takes DataFusion's own.
-fn of_the_context(expr: Expr) -> Result<Expr, DataFusionError> {
+/// context has it: the planner takes DataFusion's own. What picks from a map is a function of its own.
+fn of_the_context(expr: Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
     let replaced = expr.transform_up(|e| match e {
-        Expr::ScalarFunction(mut call) => {
-            if let Some(function) = CONTEXT.get_function_meta(call.name()) {
+        e @ Expr::ScalarFunction(_) => {
+            let is_of_a_map = of_a_map(&e, schema);
+            let Expr::ScalarFunction(mut call) = e else { return Ok(Transformed::no(e)) };
+            let name = if is_of_a_map { VALUE_AT } else { call.name() };
+            if let Some(function) = CONTEXT.get_function_meta(name) {
                 call.func = function;
             }
             Ok(Transformed::yes(Expr::ScalarFunction(call)))

@@ -12,7 +12,7 @@ use datafusion_functions::core::planner::CoreFunctionPlanner;
 use datafusion_functions::datetime::planner::DatetimeFunctionPlanner;
 use datafusion_functions::unicode::planner::UnicodeFunctionPlanner;
 use datafusion_functions_aggregate::planner::AggregateFunctionPlanner;
-use datafusion_sql::sqlparser::ast::DataType as SqlType;
+use datafusion_sql::sqlparser::ast::{ArrayElemTypeDef, DataType as SqlType, StructBracketKind, StructField};
 
 use super::syntax::RANGES;
 use crate::aggregate;
@@ -147,9 +147,12 @@ struct DdlTypes;
 
 impl TypePlanner for DdlTypes {
     fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
-        match (DataType::parse(&sql_type.to_string()), sql_type) {
+        match (DataType::parse(&written(sql_type)), sql_type) {
             (Ok(ours), _) => Ok(Some(Arc::new(Field::new("", ours.to_arrow(), true)))),
-            (Err(why), SqlType::Custom(..) | SqlType::Decimal(_) | SqlType::Dec(_) | SqlType::Numeric(_)) => {
+            (
+                Err(why),
+                SqlType::Custom(..) | SqlType::Decimal(_) | SqlType::Dec(_) | SqlType::Numeric(_) | SqlType::Map(..),
+            ) => {
                 plan_err!("{why}")
             }
             // The planner would accept the length and ignore it.
@@ -169,6 +172,22 @@ impl TypePlanner for DdlTypes {
             // refused.
             (Err(_), _) => Ok(None),
         }
+    }
+}
+
+/// The type as a document has it: the parser would write `map<string, int>` in parentheses.
+fn written(sql_type: &SqlType) -> String {
+    match sql_type {
+        SqlType::Map(key, value) => format!("map<{}, {}>", written(key), written(value)),
+        SqlType::Array(ArrayElemTypeDef::AngleBracket(item)) => format!("array<{}>", written(item)),
+        SqlType::Struct(fields, StructBracketKind::AngleBrackets) => {
+            let field = |field: &StructField| {
+                let name = field.field_name.as_ref().map_or_else(String::new, |name| format!("{name} "));
+                name + &written(&field.field_type)
+            };
+            format!("struct<{}>", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
     }
 }
 

@@ -71,6 +71,11 @@ impl Dialect for Bounded {
         GenericDialect.is_identifier_part(ch)
     }
 
+    // Spark's `map<string, int>`, where the generic dialect has `map(string, int)`.
+    fn supports_map_literal_with_angle_brackets(&self) -> bool {
+        true
+    }
+
     // The settings that concern expressions.
     as_the_generic_dialect!(
         supports_unicode_string_literal,

@@ -214,6 +214,12 @@ fn of_one_operand(text: &str) -> Option<String> {
     if text.starts_with("Unary operator '-' only supports") {
         return Some("`-` takes a number or an interval, and found neither".to_owned());
     }
+    if let Some((name, "")) = text
+        .strip_prefix("Function '")
+        .and_then(|rest| rest.split_once("' expected at least one argument but received 0"))
+    {
+        return Some(format!("{} takes something, and found nothing", quoted(name)));
+    }
     if let Some((_, rest)) = text.split_once("Cannot access field at argument ") {
         let found = rest.split_once(": type ")?.1.split_once(" is not Struct")?.0;
         let found = if found.starts_with("List(") { "array" } else { found };

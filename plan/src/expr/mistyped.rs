@@ -19,6 +19,7 @@ use super::signature::forms;
 use super::unite::{UNITING, are_nested_alike, unites_unlike};
 use crate::functions::{refused_pattern, unknown_part};
 use crate::quote::quoted;
+use crate::types::has_map;
 
 /// The sentence, or `None` if the types are not the cause. Values that get one type have it already.
 pub(super) fn mistyped(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> Option<String> {
@@ -53,8 +54,8 @@ fn castable(expr: &Expr, schema: &DFSchema) -> bool {
 
 /// Whether this is an expression that the planner accepts although it makes no sense: minus before a time fails for
 /// every row, bit operations silently cut doubles off to whole numbers (`price ^ 2` is no power), a number is taken for
-/// a condition, a date is compared with a number, values of unlike types get one type, and a string is cast until a row
-/// comes whose string can't be cast.
+/// a condition, a date is compared with a number, maps are compared or cast to other keys, values of unlike types get
+/// one type, and a string is cast until a row comes whose string can't be cast.
 pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> bool {
     let found = |e: &Expr| e.get_type(schema).unwrap_or(ArrowType::Null);
     let meaningless = match expr {
@@ -76,9 +77,63 @@ pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DF
         _ => false,
     };
     meaningless
+        || compared_maps(expr, schema).is_some()
+        || loses_keys(expr, schema)
         || unit_is_unknown(expr, schema)
         || unites_unlike(expr, schema)
         || casts_unasked(expr, simplifier, schema)
+}
+
+/// Whether this is a cast after which a map could lack a key or have one twice.
+fn loses_keys(expr: &Expr, schema: &DFSchema) -> bool {
+    fn loses(from: &ArrowType, to: &ArrowType) -> bool {
+        match (from, to) {
+            (ArrowType::Map(from, _), ArrowType::Map(to, _)) => match (from.data_type(), to.data_type()) {
+                (ArrowType::Struct(from), ArrowType::Struct(to)) if from.len() == 2 && to.len() == 2 => {
+                    let (key, to_key) = (from[0].data_type(), to[0].data_type());
+                    let is_kept = key == to_key
+                        || key.is_integer() && *to_key == ArrowType::Int64
+                        || to_key.is_string() && (key.is_integer() || matches!(key, ArrowType::Date32));
+                    !is_kept || loses(from[1].data_type(), to[1].data_type())
+                }
+                _ => false,
+            },
+            (ArrowType::List(from), ArrowType::List(to)) => loses(from.data_type(), to.data_type()),
+            (ArrowType::Struct(from), ArrowType::Struct(to)) => {
+                from.iter().zip(to).any(|(from, to)| loses(from.data_type(), to.data_type()))
+            }
+            _ => false,
+        }
+    }
+    cast_of(expr).is_some_and(|(inner, to)| inner.get_type(schema).is_ok_and(|from| loses(&from, to)))
+}
+
+/// The sentence about maps that this expression compares, if it does. As in Spark, maps have no order and no equality:
+/// the same keys with the same values may stand in any order.
+fn compared_maps(expr: &Expr, schema: &DFSchema) -> Option<String> {
+    let (by, compared): (String, Vec<&Expr>) = match expr {
+        Expr::BinaryExpr(binary) if binary.op.supports_propagation() => {
+            (quoted(binary.op.to_string().to_lowercase()), vec![&binary.left, &binary.right])
+        }
+        Expr::Between(b) => ("`between`".to_owned(), vec![&b.expr, &b.low, &b.high]),
+        Expr::InList(list) => ("`in`".to_owned(), std::iter::once(list.expr.as_ref()).chain(&list.list).collect()),
+        Expr::Case(case) => {
+            let whens = case.when_then_expr.iter().map(|(when, _)| when.as_ref());
+            (
+                "`case`".to_owned(),
+                case.expr.as_deref().into_iter().chain(whens).filter(|_| case.expr.is_some()).collect(),
+            )
+        }
+        Expr::ScalarFunction(call) if ["greatest", "least", "nullif"].contains(&call.func.name()) => {
+            (quoted(call.func.name()), call.args.iter().collect())
+        }
+        _ => return None,
+    };
+    let map = compared.iter().find(|e| e.get_type(schema).is_ok_and(|found| has_map(&found)))?;
+    Some(format!(
+        "{by} can't compare {}: a map has no order and no equality, so compare one of its values, as in `m['a']`",
+        operand(map, schema)
+    ))
 }
 
 /// Whether a number would be taken for days since 1970: `day > 20240131` is false for every day.
@@ -204,6 +259,9 @@ fn cast_of(expr: &Expr) -> Option<(&Expr, &ArrowType)> {
 }
 
 fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
+    if let Some(sentence) = compared_maps(expr, schema) {
+        return Some(sentence);
+    }
     let all = |operands: &[&Expr]| and_list(&operands.iter().map(|o| operand(o, schema)).collect::<Vec<_>>());
     // Lists may be long, so each type is named once.
     let different = |operands: &mut dyn Iterator<Item = &Expr>| {
@@ -219,7 +277,11 @@ fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
         if unit_is_unknown(expr, schema) {
             return Some(unit_sentence(inner, to, schema));
         }
-        return Some(format!("{} can't be cast to {}", operand(inner, schema), a_type(to)));
+        let keys = match loses_keys(expr, schema) {
+            true => ", since keys could become null or equal: write `map_from_arrays(…, …)` of keys and values",
+            false => "",
+        };
+        return Some(format!("{} can't be cast to {}{keys}", operand(inner, schema), a_type(to)));
     }
     Some(match expr {
         Expr::BinaryExpr(binary) => binary_sentence(binary, &all(&[&binary.left, &binary.right]), schema),
@@ -277,7 +339,9 @@ fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
                 (forms(&call.func.signature().type_signature).iter().any(|f| f.contains("any")), types)
                 && let Err(DataFusionError::Plan(why)) = call.func.return_type(&types)
             {
-                return Some(format!("{}: {}", quoted(call.func.name()), why));
+                // The user writes no call of a function whose name has a space.
+                let name = Some(call.func.name()).filter(|name| !name.contains(' '));
+                return Some(name.map_or_else(|| why.clone(), |name| format!("{}: {why}", quoted(name))));
             }
             return call_sentence(call, &all(&call.args.iter().collect::<Vec<_>>()));
         }
@@ -328,7 +392,7 @@ fn binary_sentence(binary: &BinaryExpr, found: &str, schema: &DFSchema) -> Strin
 }
 
 /// Functions whose own error message is more helpful than their signature.
-const SAYING_IT_THEMSELVES: [&str; 4] = ["date_format", "get_field", "arrow_cast", "from_json"];
+const SAYING_IT_THEMSELVES: [&str; 6] = ["date_format", "get_field", "arrow_cast", "from_json", "map", "map_concat"];
 
 /// Why a call of `date_part` is refused whose first argument is no part of a time.
 fn refused_part(call: &ScalarFunction) -> Option<String> {

@@ -147,7 +147,9 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
         | Expr::Subquery(_)
         | Expr::InSubquery { .. } => return None,
         Expr::Array(_) => format!("{} is an array: write it by `array`, as in `array(1, 2)`", quoted(expr)),
-        Expr::Map(_) | Expr::Dictionary(_) => format!("{}: maps cannot be written out yet", quoted(expr)),
+        Expr::Map(_) | Expr::Dictionary(_) => {
+            format!("{} is a map: write it by `map`, as in `map('a', 1, 'b', 2)`", quoted(expr))
+        }
         Expr::Wildcard(_) | Expr::QualifiedWildcard(_, _) => "`*` stands for no value: name a column".to_owned(),
         Expr::Collate { .. } => "`COLLATE` is not supported: strings are compared by their characters' \
                                  codes".to_owned(),

@@ -6,6 +6,7 @@ mod far_times;
 mod functions_page;
 mod habits;
 mod hostile;
+mod maps;
 mod nulls;
 mod patterns;
 mod refused;

@@ -151,6 +151,7 @@ impl Kind {
 pub(super) fn are_nested_alike(one: &DataType, other: &DataType) -> bool {
     match (one, other) {
         (DataType::List(one), DataType::List(other)) => are_nested_alike(one.data_type(), other.data_type()),
+        (DataType::Map(one, _), DataType::Map(other, _)) => are_nested_alike(one.data_type(), other.data_type()),
         (DataType::Struct(one), DataType::Struct(other)) => {
             one.len() == other.len()
                 && one.iter().zip(other).all(|(one, other)| {

@@ -11,23 +11,30 @@ use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::ScalarUDF;
 
+use super::maps::{refuse_maps, sizes};
 use super::simple::Takes::{self, Any, Bigint, Boolean, Int};
 use super::simple::{Gives, of, simple};
 use crate::floats::normalized;
 use items::{Items, picked};
 
+pub(super) use items::{range as range_of_items, taken};
 pub(super) use made::MakeArray;
 
-const INT: Gives = |types| array_first(types).map(|_| DataType::Int32);
-const BIGINT: Gives = |types| with_item(types).map(|_| DataType::Int64);
-const BOOLEAN: Gives = |types| with_item(types).map(|_| DataType::Boolean);
+const INT: Gives = |types| match types {
+    [DataType::Map(..)] => Ok(DataType::Int32),
+    _ => array_first(types).map(|_| DataType::Int32),
+};
+const BIGINT: Gives = |types| compared_first(types).and_then(|_| with_item(types)).map(|_| DataType::Int64);
+const BOOLEAN: Gives = |types| compared_first(types).and_then(|_| with_item(types)).map(|_| DataType::Boolean);
 const SAME: Gives = |types| array_first(types).map(|_| types[0].clone());
+const SAME_COMPARED: Gives = |types| compared_first(types).map(|_| types[0].clone());
 /// A bare null is an item of any array.
 const SAME_WITH_ITEM: Gives = |types| match types {
     [array, DataType::Null] => array_first(types).map(|_| array.clone()),
     _ => with_item(types).map(|_| types[0].clone()),
 };
 const ITEM: Gives = array_first;
+const ITEM_COMPARED: Gives = compared_first;
 
 /// The name of the function that `tags[0]` is. Documents can't use it.
 pub(crate) const AT: &str = "item at";
@@ -36,6 +43,9 @@ pub(super) fn all() -> Vec<ScalarUDF> {
     let with_place: &[&[Takes]] = &[&[Any, Int]];
     let mut all: Vec<ScalarUDF> = [
         simple("size", &[&[Any]], INT, |args| {
+            if let Some(maps) = args[0].as_map_opt() {
+                return Ok(Arc::new(sizes(maps)));
+            }
             let arrays = args[0].as_list::<i32>();
             let size = |row: usize| (!arrays.is_null(row)).then(|| arrays.value_length(row));
             Ok(Arc::new((0..arrays.len()).map(size).collect::<Int32Array>()))
@@ -69,7 +79,7 @@ pub(super) fn all() -> Vec<ScalarUDF> {
             let place = |place: Option<usize>| place.and_then(|place| i64::try_from(place).ok());
             Ok(Arc::new(found.into_iter().map(place).collect::<Int64Array>()))
         }),
-        simple("array_distinct", &[&[Any]], SAME, |args| {
+        simple("array_distinct", &[&[Any]], SAME_COMPARED, |args| {
             // Equal doubles give one item, so -0.0 is 0.0.
             let (item, offsets, values, nulls) = args[0].as_list().clone().into_parts();
             let arrays = ListArray::new(item, offsets, normalized(&values), nulls);
@@ -79,7 +89,7 @@ pub(super) fn all() -> Vec<ScalarUDF> {
                 Ok(Some(places.filter(|place| seen.insert(items.row(*place))).collect()))
             })
         }),
-        simple("sort_array", &[&[Any], &[Any, Boolean]], SAME, |args| {
+        simple("sort_array", &[&[Any], &[Any, Boolean]], SAME_COMPARED, |args| {
             let items = Items::of(args[0].as_list())?;
             let upward = args.get(1).map(|arg| arg.as_boolean());
             picked(args[0].as_list(), |row, places| {
@@ -94,7 +104,7 @@ pub(super) fn all() -> Vec<ScalarUDF> {
                 Ok(Some(places))
             })
         }),
-        simple("array_sort", &[&[Any]], SAME, |args| {
+        simple("array_sort", &[&[Any]], SAME_COMPARED, |args| {
             let items = Items::of(args[0].as_list())?;
             picked(args[0].as_list(), |_, places| {
                 let mut places: Vec<usize> = places.collect();
@@ -106,16 +116,21 @@ pub(super) fn all() -> Vec<ScalarUDF> {
             let items = Items::of(args[0].as_list())?;
             picked(args[0].as_list(), |_, places| Ok(Some(places.filter(|place| !items.is_null(*place)).collect())))
         }),
-        simple("array_remove", &[&[Any, Any]], SAME_WITH_ITEM, |args| {
-            let (items, wanted) = items::with_item(args)?;
-            picked(args[0].as_list(), |row, places| {
-                Ok(wanted.at(row).map(|wanted| {
-                    places.filter(|place| items.is_null(*place) || items.row(*place) != wanted).collect()
-                }))
-            })
-        }),
-        simple("array_max", &[&[Any]], ITEM, |args| extreme(args, true)),
-        simple("array_min", &[&[Any]], ITEM, |args| extreme(args, false)),
+        simple(
+            "array_remove",
+            &[&[Any, Any]],
+            |types| compared_first(types).and_then(|_| SAME_WITH_ITEM(types)),
+            |args| {
+                let (items, wanted) = items::with_item(args)?;
+                picked(args[0].as_list(), |row, places| {
+                    Ok(wanted.at(row).map(|wanted| {
+                        places.filter(|place| items.is_null(*place) || items.row(*place) != wanted).collect()
+                    }))
+                })
+            },
+        ),
+        simple("array_max", &[&[Any]], ITEM_COMPARED, |args| extreme(args, true)),
+        simple("array_min", &[&[Any]], ITEM_COMPARED, |args| extreme(args, false)),
         simple("slice", &[&[Any, Bigint, Bigint]], SAME, slice),
     ]
     .into_iter()
@@ -135,6 +150,13 @@ fn array_first(types: &[DataType]) -> Result<DataType> {
         }
         None => plan_err!("an array stands first"),
     }
+}
+
+/// The type of the items of an array, which are compared.
+fn compared_first(types: &[DataType]) -> Result<DataType> {
+    let item = array_first(types)?;
+    refuse_maps(&item)?;
+    Ok(item)
 }
 
 /// The type of the items of an array, which the second argument has to be like.

@@ -98,12 +98,17 @@ impl FromJson {
 pub(crate) fn schema(text: &str) -> Result<DataType, String> {
     let fields = || types::DataType::parse(&format!("struct<{text}>"));
     let of = match types::DataType::parse(text).or_else(|why| fields().map_err(|of_fields| (why, of_fields))) {
-        Ok(of @ (types::DataType::Struct(_) | types::DataType::Array(_))) => of,
-        Ok(other) => return Err(format!("from_json gives a struct or an array, and not {other}")),
+        Ok(of @ (types::DataType::Struct(_) | types::DataType::Array(_) | types::DataType::Map(..))) => of,
+        Ok(other) => return Err(format!("from_json gives a struct, an array or a map, and not {other}")),
         Err((_, why)) => {
             return Err(format!("from_json takes a schema such as 'a int, b array<string>': {why}"));
         }
     };
+    if let Some(key) = of.other_key() {
+        return Err(format!(
+            "the names in a JSON object are strings, and {text} has the keys {key}: write map<string, …>"
+        ));
+    }
     Ok(nullable(of).to_arrow())
 }
 
@@ -116,6 +121,7 @@ fn nullable(of: types::DataType) -> types::DataType {
                 |field: types::Column| types::Column { data_type: nullable(field.data_type), nullable: true, ..field };
             types::DataType::Struct(fields.into_iter().map(field).collect())
         }
+        types::DataType::Map(key, value) => types::DataType::Map(key, Box::new(nullable(*value))),
         other => other,
     }
 }

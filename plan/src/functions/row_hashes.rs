@@ -13,6 +13,7 @@ use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signatur
 use xxhash_rust::xxh64::xxh64;
 
 use super::arguments::{result, rows_to_compute};
+use crate::types::has_map;
 
 const SEED: i64 = 42;
 /// A decimal of at most this many digits is hashed as a whole number of 64 bits.
@@ -147,10 +148,12 @@ impl ScalarUDFImpl for RowHash {
         if arg_types.is_empty() {
             return plan_err!("`{}` takes at least one value", self.name());
         }
-        let stored = |of: &DataType| if of.is_null() { Some(of.clone()) } else { crate::types::normalized(of) };
+        let stored = |of: &DataType| {
+            if of.is_null() { Some(of.clone()) } else { crate::types::normalized(of).filter(|of| !has_map(of)) }
+        };
         match arg_types.iter().map(stored).collect() {
             Some(types) => Ok(types),
-            None => plan_err!("`{}` takes values of types that columns have", self.name()),
+            None => plan_err!("`{}` takes values of types that columns have, and no maps", self.name()),
         }
     }
 

@@ -11,6 +11,7 @@ use datafusion_common::{Result, exec_err};
 use datafusion_expr::ScalarUDF;
 
 use super::decimals;
+use super::maps::range;
 use super::simple::{Takes, simple};
 use crate::calendar::Civil;
 use crate::types::timestamp_type;
@@ -49,6 +50,8 @@ enum Writer {
     Times(ArrayRef),
     Lists(ArrayRef, Box<Writer>),
     Structs(ArrayRef, Vec<Writer>),
+    /// With the writers of the keys and of the values.
+    Maps(ArrayRef, Box<[Writer; 2]>),
     /// What Arrow writes as Spark does.
     Others(StringArray),
 }
@@ -68,6 +71,11 @@ impl Writer {
                 let fields = values.as_struct().columns().iter().map(Self::of).collect::<Result<_>>()?;
                 Self::Structs(values, fields)
             }
+            DataType::Map(..) => {
+                let maps = values.as_map();
+                let writers = [Self::of(maps.keys())?, Self::of(maps.values())?];
+                Self::Maps(values, Box::new(writers))
+            }
             other if other.is_nested() => return exec_err!("a {other} has no text"),
             _ => Self::Others(cast(&values, &DataType::Utf8)?.as_string::<i32>().clone()),
         })
@@ -76,7 +84,7 @@ impl Writer {
     fn is_null(&self, row: usize) -> bool {
         match self {
             Self::Doubles(values) | Self::Floats(values) | Self::Times(values) => values.is_null(row),
-            Self::Lists(values, _) | Self::Structs(values, _) => values.is_null(row),
+            Self::Lists(values, _) | Self::Structs(values, _) | Self::Maps(values, _) => values.is_null(row),
             Self::Others(values) => values.is_null(row),
         }
     }
@@ -92,6 +100,17 @@ impl Writer {
                 Self::write_all('[', (bound(row)..bound(row + 1)).map(|item| (&**items, item)), ']', text)?;
             }
             Self::Structs(_, fields) => Self::write_all('{', fields.iter().map(|field| (field, row)), '}', text)?,
+            Self::Maps(maps, writers) => {
+                let [keys, values] = &**writers;
+                text.push('{');
+                for (i, place) in range(maps.as_map(), row).enumerate() {
+                    *text += if i > 0 { ", " } else { "" };
+                    keys.write(place, text)?;
+                    *text += " -> ";
+                    values.write_or_null(place, text)?;
+                }
+                text.push('}');
+            }
             Self::Others(values) => *text += values.value(row),
         }
         if text.len() > super::VALUE_BYTES_MAX {
@@ -109,14 +128,18 @@ impl Writer {
         text.push(open);
         for (i, (writer, row)) in values.enumerate() {
             *text += if i > 0 { ", " } else { "" };
-            if writer.is_null(row) {
-                *text += "null";
-            } else {
-                writer.write(row, text)?;
-            }
+            writer.write_or_null(row, text)?;
         }
         text.push(close);
         Ok(())
+    }
+
+    fn write_or_null(&self, row: usize, text: &mut String) -> Result<()> {
+        if self.is_null(row) {
+            *text += "null";
+            return Ok(());
+        }
+        self.write(row, text)
     }
 }
 

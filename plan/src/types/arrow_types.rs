@@ -9,6 +9,10 @@ use super::{Column, DataType};
 const UTC: &str = "UTC";
 /// The name that Delta Lake and Spark give to an array's items.
 const ELEMENT: &str = "element";
+/// The names that Parquet's specification and Delta Lake give to a map's entries.
+const ENTRIES: &str = "key_value";
+const KEY: &str = "key";
+const VALUE: &str = "value";
 
 /// Arrow's type for `timestamp`: microseconds since 1970-01-01T00:00:00Z.
 #[must_use]
@@ -32,6 +36,7 @@ impl DataType {
             Self::Timestamp => timestamp_type(),
             Self::Array(element) => list_of(element.to_arrow()),
             Self::Struct(fields) => ArrowType::Struct(fields.iter().map(Column::to_field).collect()),
+            Self::Map(key, value) => map_of(key.to_arrow(), value.to_arrow()),
         }
     }
 
@@ -57,6 +62,14 @@ impl DataType {
             ArrowType::Struct(fields) => {
                 Self::Struct(fields.iter().map(|f| Column::from_field(f)).collect::<Option<_>>()?)
             }
+            ArrowType::Map(entries, _) => {
+                let (key, value) = key_and_value(entries)?;
+                let ours = map_of(key.data_type().clone(), value.data_type().clone());
+                if *arrow != ours {
+                    return None;
+                }
+                Self::Map(Box::new(Self::from_arrow(key.data_type())?), Box::new(Self::from_arrow(value.data_type())?))
+            }
             _ => return None,
         };
         Some(found)
@@ -79,7 +92,7 @@ impl Column {
 }
 
 /// The type that an expression's result is cast to for storing; the same type if it is already one of ours. `None` for
-/// types that no column can hold: intervals, times, durations, nulls, maps, unions.
+/// types that no column can hold: intervals, times, durations, nulls, unions.
 ///
 /// No value changes its meaning: the cast fails for an unsigned integer that does not fit and for an instant outside
 /// the range of microseconds.
@@ -111,6 +124,10 @@ pub fn normalized(natural: &ArrowType) -> Option<ArrowType> {
         | ArrowType::LargeListView(item)
         | ArrowType::FixedSizeList(item, _) => list_of(normalized(item.data_type())?),
         ArrowType::Struct(fields) => ArrowType::Struct(normalized_fields(fields)?),
+        ArrowType::Map(entries, _) => {
+            let (key, value) = key_and_value(entries)?;
+            map_of(normalized(key.data_type())?, normalized(value.data_type())?)
+        }
         ArrowType::Dictionary(_, value) => normalized(value)?,
         ArrowType::RunEndEncoded(_, values) => normalized(values.data_type())?,
         ArrowType::Null
@@ -118,7 +135,6 @@ pub fn normalized(natural: &ArrowType) -> Option<ArrowType> {
         | ArrowType::Time64(_)
         | ArrowType::Duration(_)
         | ArrowType::Interval(_)
-        | ArrowType::Map(_, _)
         | ArrowType::Union(_, _) => return None,
     };
     Some(stored)
@@ -138,4 +154,31 @@ fn decimal(precision: u8, scale: i8) -> Option<ArrowType> {
 /// The type of an array of these.
 pub(crate) fn list_of(element: ArrowType) -> ArrowType {
     ArrowType::List(Arc::new(Field::new(ELEMENT, element, true)))
+}
+
+/// The type of a map from keys to values of these types.
+pub(crate) fn map_of(key: ArrowType, value: ArrowType) -> ArrowType {
+    let entries = Fields::from(vec![Field::new(KEY, key, false), Field::new(VALUE, value, true)]);
+    ArrowType::Map(Arc::new(Field::new(ENTRIES, ArrowType::Struct(entries), false)), false)
+}
+
+/// The fields of a map's entries.
+fn key_and_value(entries: &Field) -> Option<(&FieldRef, &FieldRef)> {
+    match entries.data_type() {
+        ArrowType::Struct(fields) => match &fields[..] {
+            [key, value] => Some((key, value)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether values of this type are maps or have maps in them. Such values have no order and are not equal to others.
+pub(crate) fn has_map(of: &ArrowType) -> bool {
+    match of {
+        ArrowType::Map(..) => true,
+        ArrowType::List(item) | ArrowType::LargeList(item) => has_map(item.data_type()),
+        ArrowType::Struct(fields) => fields.iter().any(|field| has_map(field.data_type())),
+        _ => false,
+    }
 }

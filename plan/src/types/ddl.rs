@@ -7,8 +7,8 @@ use crate::quote::quoted;
 /// The most levels of types within types. Deeper types are refused, since their readers and writers recurse.
 pub(crate) const DEPTH_MAX: usize = 16;
 
-const KNOWN: &str = "boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp, array<…> and \
-                     struct<name: type, …>";
+const KNOWN: &str = "boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp, array<…>, \
+                     struct<name: type, …> and map<string, …>";
 
 pub(super) fn is_name_char(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
@@ -50,6 +50,7 @@ impl Parser<'_> {
             "timestamp" => DataType::Timestamp,
             "array" => self.array(depth)?,
             "struct" => self.struct_of(depth)?,
+            "map" => self.map(depth)?,
             other => return Err(unknown(&word, other)),
         };
         Ok(found)
@@ -94,6 +95,26 @@ impl Parser<'_> {
         let element = self.data_type(depth + 1)?;
         self.expect('>')?;
         Ok(DataType::Array(Box::new(element)))
+    }
+
+    fn map(&mut self, depth: usize) -> Result<DataType, String> {
+        if self.peek().is_none() {
+            return Err(
+                "`map` lacks the types of its keys and values: write them, as in `map<string, double>`".to_owned()
+            );
+        }
+        self.expect('<')?;
+        let key = self.data_type(depth + 1)?;
+        if key.has_map() {
+            return Err(format!(
+                "{} has the keys {key}, and maps have no equality by which a key is found: write `map<string, …>`",
+                quoted(self.text.trim())
+            ));
+        }
+        self.expect(',')?;
+        let value = self.data_type(depth + 1)?;
+        self.expect('>')?;
+        Ok(DataType::Map(Box::new(key), Box::new(value)))
     }
 
     fn struct_of(&mut self, depth: usize) -> Result<DataType, String> {
@@ -226,9 +247,11 @@ fn unknown(word: &str, lower: &str) -> String {
         "uint32" => "write bigint",
         "uint64" => "write decimal(20,0)",
         "json" | "jsonb" | "variant" | "object" => {
-            "write struct<name: type, …> with the fields that you need, or string where the JSON is a text in the records"
+            "write struct<name: type, …> with the fields that you need, map<string, …> where the names vary, or string \
+             where the JSON is a text in the records"
         }
         "uuid" | "enum" => "write string",
+        "dict" | "dictionary" | "hashmap" | "multiset" => "write map<string, …> with the type of the values",
         "list" | "set" => "write array<…> with the type of the items, as in `array<string>`",
         "record" | "row" => "write struct<name: type, …>",
         "time" => "there are no times without a day: write string",
@@ -237,10 +260,6 @@ fn unknown(word: &str, lower: &str) -> String {
         "timestamp_ntz" | "datetime" => {
             "there are no times without a zone; timestamp takes them for UTC, which moves them if they are not: write \
              timestamp if they are in UTC, and string if they are not"
-        }
-        "map" => {
-            "write struct<…> with a field for each key, or array<struct<key: …, value: …>> where the records have such \
-             lists"
         }
         _ => return format!("{} is not a type; the types are {KNOWN}", quoted(word)),
     };

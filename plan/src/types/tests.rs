@@ -18,6 +18,7 @@ fn refused(text: &str) -> String {
 fn every_name_is_read_in_any_case_and_spacing() {
     use DataType::*;
     let decimal = |precision, scale| Decimal { precision, scale };
+    let map = |key, value| Map(Box::new(key), Box::new(value));
     let cases = [
         ("boolean", Boolean),
         ("INT", Int),
@@ -38,6 +39,8 @@ fn every_name_is_read_in_any_case_and_spacing() {
         ("ARRAY < array<string> >", Array(Box::new(Array(Box::new(String))))),
         ("struct<a: int, b:string NOT NULL>", Struct(vec![column("a", Int, true), column("b", String, false)])),
         ("struct<a int,`b c` decimal(4,2)>", Struct(vec![column("a", Int, true), column("b c", decimal(4, 2), true)])),
+        ("map<string, double>", map(String, Double)),
+        ("MAP < int,array<map<string,date>> >", map(Int, Array(Box::new(map(String, Date))))),
         (
             "struct<not: int, userId bigint not null>",
             Struct(vec![column("not", Int, true), column("userId", Bigint, false)]),
@@ -63,6 +66,8 @@ fn a_displayed_type_reads_back_and_goes_through_arrow() {
         "timestamp",
         "array<array<double>>",
         "struct<a: int, `b ``c`: array<struct<d: timestamp not null>> not null>",
+        "map<string, double>",
+        "array<map<decimal(4,2), struct<a: map<string, string>>>>",
     ] {
         let parsed = DataType::parse(text).unwrap();
         assert_eq!(parsed.to_string(), text);
@@ -74,7 +79,7 @@ fn a_displayed_type_reads_back_and_goes_through_arrow() {
 #[test]
 fn errors_say_what_was_found_and_what_would_be_right() {
     let types = "the types are boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp, \
-                 array<…> and struct<name: type, …>";
+                 array<…>, struct<name: type, …> and map<string, …>";
     for (name, instead) in [
         ("smallint", "write int, whose range is wider"),
         ("byte", "write int, whose range is wider"),
@@ -82,8 +87,8 @@ fn errors_say_what_was_found_and_what_would_be_right() {
         ("uuid", "write string"),
         (
             "json",
-            "write struct<name: type, …> with the fields that you need, or string where the JSON is a text in the \
-             records",
+            "write struct<name: type, …> with the fields that you need, map<string, …> where the names vary, or string \
+             where the JSON is a text in the records",
         ),
         ("list<int>", "write array<…> with the type of the items, as in `array<string>`"),
         ("time", "there are no times without a day: write string"),
@@ -94,11 +99,7 @@ fn errors_say_what_was_found_and_what_would_be_right() {
             "there are no times without a zone; timestamp takes them for UTC, which moves them if they are not: write \
              timestamp if they are in UTC, and string if they are not",
         ),
-        (
-            "map<string, int>",
-            "write struct<…> with a field for each key, or array<struct<key: …, value: …>> where the records have such \
-             lists",
-        ),
+        ("hashmap<string, int>", "write map<string, …> with the type of the values"),
     ] {
         let word = name.split(['(', '<']).next().unwrap();
         assert_eq!(refused(name), format!("`{word}` is not a type here: {instead}; {types}"));
@@ -125,6 +126,13 @@ fn errors_say_what_was_found_and_what_would_be_right() {
         refused("struct<a: int, a: int>"),
         "`struct<a: int, a: int>` has two fields named `a`; names within a struct must differ"
     );
+    assert_eq!(refused("map"), "`map` lacks the types of its keys and values: write them, as in `map<string, double>`");
+    assert_eq!(refused("map<string>"), "`map<string>` has `>` where `,` should be");
+    assert_eq!(
+        refused("map<map<int, int>, int>"),
+        "`map<map<int, int>, int>` has the keys map<int, int>, and maps have no equality by which a key is found: \
+         write `map<string, …>`"
+    );
     assert!(refused("struct<>").contains("the name of a field"));
     assert!(refused("struct<a: int not>").contains("`null` after `not`"));
     assert!(refused("struct<a: int b>").contains("`,` or `>`"));
@@ -136,6 +144,11 @@ fn errors_say_what_was_found_and_what_would_be_right() {
 #[test]
 fn only_our_own_arrow_types_are_recognised() {
     let item = |name: &str, nullable| ArrowType::List(Arc::new(Field::new(name, ArrowType::Int32, nullable)));
+    let map = |entries: &str, key: &str, value: &str| {
+        let fields = vec![Field::new(key, ArrowType::Utf8, false), Field::new(value, ArrowType::Int32, true)];
+        ArrowType::Map(Arc::new(Field::new(entries, ArrowType::Struct(fields.into()), false)), false)
+    };
+    assert!(DataType::from_arrow(&map("key_value", "key", "value")).is_some());
     for foreign in [
         ArrowType::Int16,
         ArrowType::Utf8View,
@@ -145,6 +158,8 @@ fn only_our_own_arrow_types_are_recognised() {
         ArrowType::Decimal128(10, -2),
         item("item", true),
         item("element", false),
+        map("entries", "key", "value"),
+        map("key_value", "keys", "values"),
         ArrowType::Null,
     ] {
         assert_eq!(DataType::from_arrow(&foreign), None, "{foreign}");

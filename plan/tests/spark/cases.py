@@ -51,12 +51,25 @@ def given(name, value):
         return str(value).lower()
     if name == "binary":
         return f"X'{value}'"
+    if name.startswith("map"):
+        key, of = key_and_value(name)
+        entries = ", ".join(f"{given(key, k)}, {given(of, v)}" for k, v in value)
+        return f"cast(map({entries}) as {name})"
+    if name.startswith("array<map"):
+        items = ", ".join(given(name[6:-1], item) for item in value)
+        return f"cast(array({items}) as {name})"
     if name.startswith(("array", "struct")):
         return f"from_json({given('string', json.dumps(value))}, '{name}')"
     if name == "string":
         # A literal could hold no quote, since a backslash is itself.
         return f"cast(X'{value.encode().hex()}' as string)"
     return f"cast('{value}' as {name})"
+
+
+def key_and_value(name):
+    """The types of a map's keys and values. No key has a comma."""
+    key, of = name[len("map<") : -1].split(",", 1)
+    return key, of
 
 
 def relation(columns, row):
@@ -80,7 +93,9 @@ def written(kind, value):
     if isinstance(kind, t.StructType):
         return {field.name: written(field.dataType, value[i]) for i, field in enumerate(kind.fields)}
     if isinstance(kind, t.MapType):
-        return [[written(kind.keyType, k), written(kind.valueType, v)] for k, v in value.items()]
+        # Python does not know the order of the entries.
+        pairs = [[written(kind.keyType, k), written(kind.valueType, v)] for k, v in value.items()]
+        return sorted(pairs, key=lambda pair: json.dumps(pair[0], ensure_ascii=False))
     if isinstance(kind, t.DateType):
         return value.isoformat()
     if isinstance(kind, t.TimestampType):

@@ -32,6 +32,7 @@ pub const DIFFERENCES: &[Difference] = &[
             ("booleans", "case when a then 1 when b then 2 else 3 end", How::Type("bigint")),
             ("nested", "array(k, 1)", How::Type("array<bigint>")),
             ("nested", "array(1, null)", How::Type("array<bigint>")),
+            ("maps", "array(map('a', 1))", How::Type("array<map<string,bigint>>")),
         ],
     },
     Difference {
@@ -263,6 +264,21 @@ pub const DIFFERENCES: &[Difference] = &[
             ("bytes", "overlay(b placing o from 1)", How::Refused),
             ("bytes", "replace(b, o, o)", How::Refused),
             ("bytes", "position(o in b)", How::Refused),
+        ],
+    },
+    Difference {
+        row: "`from_json` of a map with a key twice",
+        cases: &[
+            ("documents", "from_json(j, 'map<string, string>')", How::Rows(&[11])),
+            ("documents", "to_json(from_json(j, 'map<string, string>'))", How::Rows(&[11])),
+        ],
+    },
+    Difference {
+        row: "casts of maps to other keys, such as `cast(m as map<int, int>)`",
+        cases: &[
+            ("maps", "cast(m as map<int, int>)", How::Refused),
+            ("maps", "cast(x as map<string, double>)", How::Refused),
+            ("maps", "try_cast(n as map<int, string>)", How::Refused),
         ],
     },
     Difference { row: "`rows.a` of an array of structs", cases: &[("nested", "rows.a", How::Refused)] },

@@ -78,6 +78,7 @@ fn of_weir(sql: &str, schema: &SchemaRef, rows: &[RecordBatch]) -> OfWeir {
         .to_string()
         .replace(", ", ",")
         .replace(": ", ":")
+        .replace(" not null", "")
         .replace('`', "");
     Ok((of, rows.iter().map(|row| expr.evaluate(row).map(|found| value_of(&found)).map_err(|why| why.0)).collect()))
 }

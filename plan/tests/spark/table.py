@@ -435,3 +435,42 @@ CASES["documents"] = [
     "get_json_object(j, '$.*')", "get_json_object(j, '$. a')", "get_json_object(j, '$ .a')", "get_json_object(j, '$[ 0 ]')", "get_json_object(j, '$.a .b')", "get_json_object(j, '$.a b')", "get_json_object(j, '$[\"a\"]')", "get_json_object(j, '')", "get_json_object(j, '$.')", "get_json_object(j, '$..a')",
     "get_json_object(j, '$.a.b[2].*')", "get_json_object(j, ' $.a')", "get_json_object(j, '$.b[0]')", "get_json_object(j, null)", "json_array_length(get_json_object(j, '$.a.b'))",
 ]
+
+ROWS["maps"] = {
+    "columns": {
+        "m": "map<string,int>", "x": "map<double,double>", "n": "map<bigint,string>", "r": "map<string,struct<a:int,b:array<string>>>",
+        "a": "array<map<string,int>>", "k": "string", "i": "int",
+    },
+    "rows": [
+        [[["a", 1], ["b", None]], [["1.5", "NaN"], ["0.0", "-0.0"]], [[1, "one"], [2, None]], [["a", {"a": 1, "b": ["x", None]}], ["c", None]], [[["a", 1]], None], "a", 1],
+        [[["b", 2], ["a", 1]], [["NaN", "1E20"]], [[-1, "minus"]], [["a", {"a": None, "b": []}]], [[]], "b", -1],
+        [[], [], [], [], [], "", 0],
+        [[["", 0], ["ä \"ö\"", -7], ["a.b", 3]], [["1E-7", "1.0"]], [[3, ""], [1, "x"]], [["a.b", {"a": 2, "b": None}]], [[["a", None], ["b", 3]]], "a.b", 3],
+        [[["a", 5]], [["Infinity", "-Infinity"]], [[9223372036854775807, "most"]], [["z", {"a": 0, "b": ["z"]}]], None, "z", 2147483647],
+        [None, None, None, None, None, None, None],
+        [[["a", 1], ["b", 2]], None, [[1, "x"]], None, [None], None, 1],
+    ],
+}
+CASES["maps"] = [
+    "m", "x", "n", "r", "a", "m['a']", "m[k]", "m.a", "m['']", "m[null]", "n[1]", "n[i]", "x[1.5]", "x[0e0]", "x[cast('NaN' as double)]", "r['a'].a", "r['a'].b[0]", "r.a.b",
+    "element_at(m, k)", "element_at(m, 'a')", "element_at(n, i)", "element_at(n, 1)", "element_at(m, null)", "element_at(x, -0e0)", "try_element_at(m, k)", "try_element_at(n, 5)",
+    "element_at(m, 1)", "element_at(n, 'a')", "map_contains_key(m, k)", "map_contains_key(m, 'b')", "map_contains_key(n, i)", "map_contains_key(x, 0e0)", "map_contains_key(m, 1)",
+    "map_keys(m)", "map_keys(n)", "map_keys(x)", "map_values(m)", "map_values(r)", "map_entries(m)", "map_entries(r)", "map_keys(k)", "size(m)", "cardinality(n)", "size(r)",
+    "map(k, i)", "map('k', k, 'i', cast(i as string))", "map('a', m, 'b', m)", "map('a', i, 'b', 2.5e0)", "map(i, k)", "map('a', cast(null as int))", "map(k, i, 'a', i)", "map('a')",
+    "map('a', 1.5, 'b', 2.25)", "map('a', date '2024-01-31', 'b', timestamp '2024-01-31 10:00:00')", "map(m, 1)", "map('a', i, 'a', i)",
+    "map_from_arrays(array(k, 'q'), array(i, i))", "map_from_arrays(array('p', 'q'), array(i))", "map_from_arrays(map_keys(m), map_values(m))", "map_from_arrays(k, i)",
+    "map_from_entries(map_entries(m))", "map_from_entries(array(struct(k, i)))", "map_from_entries(array(struct('a', k), cast(null as struct<a: string, b: string>)))", "map_from_entries(array(k))",
+    "map_concat(m, map('z', i))", "map_concat(m)", "map_concat(m, m)", "map_concat(m, map('y', cast(8 as bigint)))", "map_concat(m, n)", "map_concat(map('y', i), m, map('z', i))",
+    "str_to_map('a:1,b:2')", "str_to_map(k)", "str_to_map('a=1;b=2=3;c', ';', '=')", "str_to_map('a1b22c', '[0-9]+', 'x')", "str_to_map('ab', '', ':')", "str_to_map(k, k, ':')", "str_to_map('a:1,a:2')",
+    "cast(m as string)", "cast(x as string)", "cast(r as string)", "cast(a as string)", "cast(m as map<string, bigint>)", "cast(n as map<string, string>)", "cast(m as map<string, string>)", "cast(null as map<string, array<int>>)", "cast(m as map<int, int>)", "cast(x as map<string, double>)", "array(map('a', 1))", "map_values(map(1, i))", "try_cast(n as map<int, string>)",
+    "to_json(m)", "to_json(n)", "to_json(x)", "to_json(r)", "to_json(a)", "to_json(map(date '2024-01-31', 1))", "to_json(map(true, i))", "to_json(named_struct('m', m, 'k', k))", "to_json(map(timestamp '2024-01-31 10:00:00', i))",
+    "hash(m)", "xxhash64(m, k)", "m = m", "m <> m", "m < m", "m <=> m", "m is distinct from m", "m in (m)", "m between m and m", "nullif(m, m)", "greatest(m, m)", "case m when m then 1 end", "struct(m) = struct(m)", "a = a",
+    "array_contains(a, m)", "array_position(a, m)", "array_remove(a, m)", "array_distinct(a)", "array_sort(a)", "sort_array(a)", "array_max(a)", "array_union(a, a)", "array_except(a, a)", "arrays_overlap(a, a)",
+    "array_append(a, m)", "array_compact(a)", "slice(a, 1, 1)", "a[0]", "a[0]['a']", "get(a, 0).b", "element_at(a, 1)['a']", "array(m, m)", "array_join(a, ',')",
+    "m is null", "coalesce(m, map('none', i))", "nvl(m, map('none', i))", "case when i > 0 then m end", "nvl2(k, m, map('none', i))", "case when i > 0 then m else map('b', cast(2 as bigint)) end",
+    "named_struct('m', m).m['a']", "named_struct('m', m)", "concat(m, 'x')", "upper(m)", "m + 1", "get(m, 'a')", "explode(m)", "m['a'] + 1 > 1 and m['b'] is null",
+]
+CASES["documents"] += [
+    "from_json(j, 'map<string, int>')", "from_json(j, 'map<string, string>')", "from_json(j, 'a map<string, array<bigint>>')", "from_json(j, 'b map<string, double>')", "from_json(j, 'array<map<string, int>>')",
+    "from_json(j, 'map<int, int>')", "from_json(j, 'a map<date, int>')", "from_json(j, 'map<string, map<string, string>>')", "to_json(from_json(j, 'map<string, string>'))",
+]

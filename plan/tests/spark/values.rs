@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array,
-    Int32Array, Int64Array, ListArray, StringArray, StructArray, TimestampMicrosecondArray,
+    Int32Array, Int64Array, ListArray, MapArray, StringArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::concat;
@@ -59,6 +59,19 @@ pub fn array_of(value: &Value, of: &DataType) -> ArrayRef {
             let values = fields.iter().map(|field| array_of(of_field(field.name()), field.data_type())).collect();
             Arc::new(StructArray::new(fields.clone(), values, Some(NullBuffer::from(vec![!value.is_null()]))))
         }
+        DataType::Map(entries, _) => {
+            let DataType::Struct(fields) = entries.data_type() else { panic!("a map of {entries}") };
+            let pairs: Vec<_> = value.as_array().into_iter().flatten().collect();
+            let columns = fields.iter().enumerate().map(|(at, field)| {
+                let all: Vec<_> = pairs.iter().map(|pair| array_of(&pair[at], field.data_type())).collect();
+                let all: Vec<&dyn Array> = all.iter().map(AsRef::as_ref).collect();
+                if all.is_empty() { arrow::array::new_empty_array(field.data_type()) } else { concat(&all).unwrap() }
+            });
+            let of_pairs = StructArray::new(fields.clone(), columns.collect(), None);
+            let nulls = NullBuffer::from(vec![!value.is_null()]);
+            let offsets = OffsetBuffer::from_lengths([pairs.len()]);
+            Arc::new(MapArray::new(Arc::clone(entries), offsets, of_pairs, Some(nulls), false))
+        }
         other => panic!("a column of {other}"),
     }
 }
@@ -107,6 +120,14 @@ pub fn value_of(array: &dyn Array) -> Value {
             let values = fields.iter().zip(of.columns());
             Value::Object(values.map(|(field, values)| (field.name().clone(), value_of(values))).collect())
         }
+        // As pairs in the order of the keys' texts, which is not the map's: Python does not know that.
+        DataType::Map(..) => {
+            let entries = array.as_map().value(0);
+            let part = |column: usize, i: usize| value_of(&entries.column(column).slice(i, 1));
+            let mut pairs: Vec<_> = (0..entries.len()).map(|i| (part(0, i), part(1, i))).collect();
+            pairs.sort_by_key(|(key, _)| key.to_string());
+            pairs.into_iter().map(|(key, value)| json!([key, value])).collect()
+        }
         other => panic!("a result of {other}"),
     }
 }
@@ -129,6 +150,11 @@ fn double(value: f64) -> Value {
 pub fn are_same(one: &Value, other: &Value, of: &str) -> bool {
     let (Some(a), Some(b)) = (one.as_str(), other.as_str()) else {
         return match (one, other) {
+            (Value::Array(a), Value::Array(b)) if of.starts_with("map<") => {
+                let (key, value) = of["map<".len()..of.len() - 1].split_once(',').unwrap();
+                let are_same = |a: &Value, b: &Value| are_same(&a[0], &b[0], key) && are_same(&a[1], &b[1], value);
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| are_same(a, b))
+            }
             (Value::Array(a), Value::Array(b)) => {
                 let item = of.strip_prefix("array<").and_then(|of| of.strip_suffix('>')).unwrap_or(of);
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| are_same(a, b, item))

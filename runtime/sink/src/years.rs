@@ -36,6 +36,12 @@ pub(crate) fn outside_of_years(column: &ArrayRef) -> Option<String> {
             let (from, to) = (*list.value_offsets().first()?, *list.value_offsets().last()?);
             outside_of_years(&list.values().slice(usize::try_from(from).ok()?, usize::try_from(to - from).ok()?))
         }
+        DataType::Map(..) => {
+            let map = column.as_map();
+            let (from, to) = (*map.value_offsets().first()?, *map.value_offsets().last()?);
+            let (from, count) = (usize::try_from(from).ok()?, usize::try_from(to - from).ok()?);
+            [map.keys(), map.values()].into_iter().find_map(|all| outside_of_years(&all.slice(from, count)))
+        }
         _ => None,
     }
 }
@@ -45,7 +51,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::Arc;
 
-    use arrow::array::{Date32Array, ListArray, TimestampMicrosecondArray};
+    use arrow::array::{Date32Array, Date32Builder, ListArray, MapBuilder, StringBuilder, TimestampMicrosecondArray};
 
     use super::*;
 
@@ -71,5 +77,13 @@ mod tests {
             ListArray::from_iter_primitive::<Date32Type, _, _>([Some(vec![Some(0)]), Some(vec![Some(i32::MAX)]), None]);
         let list: ArrayRef = Arc::new(list);
         assert!(outside_of_years(&list).is_some() && outside_of_years(&list.slice(0, 1)).is_none());
+        let mut map = MapBuilder::new(None, StringBuilder::new(), Date32Builder::new());
+        for days in [0, i32::MAX] {
+            map.keys().append_value("day");
+            map.values().append_value(days);
+            map.append(true).unwrap();
+        }
+        let map: ArrayRef = Arc::new(map.finish());
+        assert!(outside_of_years(&map).is_some() && outside_of_years(&map.slice(0, 1)).is_none());
     }
 }

@@ -29,6 +29,7 @@ pub enum Cell {
     Bytes(Vec<u8>),
     Array(Vec<Cell>),
     Struct(Vec<Cell>),
+    Map(Vec<(Cell, Cell)>),
 }
 
 /// JSON that keeps its numbers as written, and all fields of one name.
@@ -146,6 +147,14 @@ fn cell(data_type: &DataType, nullable: bool, numbers: TimestampNumbers, json: &
         (DataType::Array(element), Json::Array(values)) => {
             Cell::Array(values.iter().map(|value| cell(element, true, numbers, value)).collect::<Option<_>>()?)
         }
+        (DataType::Map(_, value), Json::Object(fields)) => {
+            // Our rule: a key occurs once.
+            let distinct: std::collections::HashSet<_> = fields.iter().map(|(name, _)| name).collect();
+            let of_field =
+                |(name, json): &(String, Json)| Some((Cell::Text(name.clone()), cell(value, true, numbers, json)?));
+            let entries = fields.iter().map(of_field).collect::<Option<_>>()?;
+            Cell::Map((distinct.len() == fields.len()).then_some(entries)?)
+        }
         (DataType::Struct(columns), Json::Object(fields)) => Cell::Struct(object(columns, numbers, fields)?),
         _ => return None,
     })
@@ -258,6 +267,11 @@ fn cell_of(array: &dyn Array, row: usize) -> Cell {
         }
         ArrowType::Struct(_) => {
             Cell::Struct(array.as_struct().columns().iter().map(|column| cell_of(column, row)).collect())
+        }
+        ArrowType::Map(..) => {
+            let entries = array.as_map().value(row);
+            let [keys, values] = [0, 1].map(|column| entries.column(column));
+            Cell::Map((0..entries.len()).map(|i| (cell_of(keys, i), cell_of(values, i))).collect())
         }
         other => panic!("no column has the type {other}"),
     }

@@ -104,6 +104,50 @@ fn an_order_becomes_a_row_per_item() {
     assert_eq!(found, expected);
 }
 
+/// Devices with up to four metrics, some of them without a value.
+#[test]
+fn devices_send_the_metrics_that_they_have() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let names = ["temperature", "humidity", "battery", "noise.level"];
+    let (mut records, mut expected) = (Vec::new(), BTreeMap::new());
+    for n in 0..800_i64 {
+        let device = format!("d{}", n % 3);
+        let mut metrics: Vec<(&str, Option<i64>)> = Vec::new();
+        for name in names {
+            if rng.random_bool(0.6) {
+                metrics.push((name, rng.random_bool(0.9).then(|| rng.random_range(0..60))));
+            }
+        }
+        let time = at(n * 4 * SECOND_US);
+        let of = metrics.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        records.push((rng.random_range(0..3), json!({"device": &device, "metrics": Json::Object(of), "at": time})));
+        let (sum, count, hot, last): &mut (i64, i64, i64, Json) =
+            expected.entry((n * 4 / 600, device)).or_insert((0, 0, 0, Json::Null));
+        // The producer writes names in the order of the alphabet.
+        let mut sorted: Vec<_> = metrics.iter().map(|(name, value)| (*name, value.map(|v| v as f64))).collect();
+        sorted.sort_by_key(|(name, _)| *name);
+        *last = json!(sorted);
+        if let Some((_, Some(celsius))) = metrics.iter().find(|(name, _)| *name == "temperature") {
+            (*sum, *count, *hot) = (*sum + celsius, *count + 1, *hot + i64::from(*celsius > 30));
+        }
+    }
+    let sinks = json!({"silver": "silver", "metrics": "metrics", "late": "late", "rejected": "rejected"});
+    let rows = run(kafka, "device-metrics.yaml", ["plant", "readings"], &sinks, &records);
+    let row = |row: &Json| {
+        let start = time::parse_timestamp(row["window_start"].as_str().unwrap()).unwrap();
+        let place = ((start - START_US) / (600 * SECOND_US), row["device"].as_str().unwrap().to_owned());
+        (place, (row["temperature"].as_f64().map(rounded), row["hot"].as_i64().unwrap(), row["lastMetrics"].clone()))
+    };
+    let found: BTreeMap<_, _> = rows.iter().map(row).collect();
+    let of_group = |(sum, count, hot, last): (i64, i64, i64, Json)| {
+        ((count > 0).then(|| rounded(sum as f64 / count as f64)), hot, last)
+    };
+    let expected: BTreeMap<_, _> = expected.into_iter().map(|(place, group)| (place, of_group(group))).collect();
+    assert_eq!((rows.len(), found), (expected.len(), expected));
+}
+
 #[test]
 fn each_reading_has_the_mean_of_the_ten_minutes_before_it() {
     let kafka = or_skip!(kafka::shared());

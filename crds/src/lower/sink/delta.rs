@@ -64,7 +64,7 @@ fn check_columns(fields: &Fields, at: &Path, out: &mut Findings) {
 fn check_nested(field: &FieldRef, at: &Path, out: &mut Findings) {
     match field.data_type() {
         ArrowType::Struct(fields) => check_columns(fields, at, out),
-        ArrowType::List(item) => check_nested(item, at, out),
+        ArrowType::List(item) | ArrowType::Map(item, _) => check_nested(item, at, out),
         _ => {}
     }
 }

@@ -65,8 +65,13 @@ fn lower(step: &Unnest, from: &Upstream, at: &Path, out: &mut Findings) -> Optio
         out.add(
             &at.field("expr"),
             format!(
-                "found {}, which gives the type {found}: write an expression that gives an array",
-                quoted(&step.expr)
+                "found {}, which gives the type {found}: write {}",
+                quoted(&step.expr),
+                match array.field.data_type() {
+                    DataType::Map(..) =>
+                        format!("{} for its entries", quoted(format_args!("map_entries({})", step.expr))),
+                    _ => "an expression that gives an array".to_owned(),
+                }
             ),
         );
         return None;

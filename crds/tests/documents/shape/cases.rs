@@ -937,16 +937,8 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         Refused,
     ),
     ("spec.sinks[].parquet", "spec: {sinks: [{name: silver, parquet: {uri: s3://lake/p}}]}", Refused),
-    (
-        "spec.sinks[].console.rows",
-        "spec: {sinks: [{name: seen, from: cleaned, console: {rows: 5}}]}",
-        Changes,
-    ),
-    (
-        "spec.sinks[].console.truncate",
-        "spec: {sinks: [{name: seen, from: cleaned, console: {truncate: 5}}]}",
-        Changes,
-    ),
+    ("spec.sinks[].console.rows", "spec: {sinks: [{name: seen, from: cleaned, console: {rows: 5}}]}", Changes),
+    ("spec.sinks[].console.truncate", "spec: {sinks: [{name: seen, from: cleaned, console: {truncate: 5}}]}", Changes),
     ("spec.limits.recordsPerEpoch", "spec: {limits: {recordsPerEpoch: 5}}", Changes),
     ("spec.limits.bytesPerEpoch", "spec: {limits: {bytesPerEpoch: 1Mi}}", Changes),
     ("spec.timeZone", "spec: {timeZone: Europe/Paris}", Refused),

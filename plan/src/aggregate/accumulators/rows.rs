@@ -86,6 +86,10 @@ fn bytes_of(values: &dyn Array, row: usize) -> usize {
             let items = values.as_list::<i32>().value(row);
             (0..items.len()).map(|item| weight(&items, item)).sum()
         }
+        DataType::Map(..) => {
+            let entries = values.as_map().value(row);
+            (0..entries.len()).map(|entry| weight(&entries, entry)).sum()
+        }
         DataType::Struct(_) => values.as_struct().columns().iter().map(|field| weight(field, row)).sum(),
         other => other.primitive_width().unwrap_or(1),
     }

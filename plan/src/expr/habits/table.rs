@@ -6,7 +6,8 @@ use super::Habit;
 
 const ARRAYS: &str = "it is not supported yet: `size`, `element_at`, `array_contains`, `array_distinct`, `array_join`, \
     `sort_array` and `slice` are";
-const MAPS: &str = "there are no maps yet: declare the members as the fields of a struct";
+const MAPS: &str = "it is not supported yet: `map_keys`, `map_values`, `map_entries`, `map_concat`, `map_contains_key` and \
+    `element_at` are";
 const JSON: &str =
     "write `from_json(…, 'a int, b string')` with the types of what is inside, or `get_json_object(…, '$.a')`";
 const AGGREGATE: &str = "the aggregate is not supported yet: the reference of expressions lists those that are";
@@ -182,7 +183,6 @@ pub(in crate::expr) const HABITS: &[Habit] = &[
     habit("json_query", &["city", "'$.a'"], Write("get_json_object($1, $2)")),
     habit("json_tuple", &["city", "'a'"], Lacking(JSON)),
     habit("json_value", &["city", "'$.a'"], Write("get_json_object($1, $2)")),
-    habit("map", &["1", "2"], Lacking(MAPS)),
     habit("parse_json", &["city"], Lacking(JSON)),
     habit("posexplode", &["tags"], Lacking(ROWS)),
     habit("sequence", &["1", "2"], Lacking(ARRAYS)),
@@ -193,8 +193,8 @@ pub(in crate::expr) const HABITS: &[Habit] = &[
     habit("arrays_zip", &["tags", "tags"], Lacking(ARRAYS)),
     habit("reduce", &["tags", "0"], Lacking(ARRAYS)),
     habit("zip_with", &["tags", "tags"], Lacking(ARRAYS)),
-    habit("map_*", &["tags"], Lacking(MAPS)),
-    habit("str_to_map", &["city"], Lacking(MAPS)),
+    habit("map_filter", &["tags"], Lacking(MAPS)),
+    habit("map_zip_with", &["tags"], Lacking(MAPS)),
     habit("transform_keys", &["tags"], Lacking(MAPS)),
     habit("transform_values", &["tags"], Lacking(MAPS)),
     habit("inline_outer", &["tags"], Lacking(ROWS)),

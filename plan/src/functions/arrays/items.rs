@@ -80,13 +80,13 @@ fn compared(values: &ArrayRef, others: Option<&ArrayRef>) -> Result<(Items, Opti
 }
 
 /// The places of the items of a row's array; none for a null.
-pub(super) fn range(arrays: &ListArray, row: usize) -> Range<usize> {
+pub(in crate::functions) fn range(arrays: &ListArray, row: usize) -> Range<usize> {
     let bound = |at: usize| usize::try_from(arrays.value_offsets()[at]).unwrap_or(0);
     if arrays.is_null(row) { 0..0 } else { bound(row)..bound(row + 1) }
 }
 
 /// The values at these places.
-pub(super) fn taken(values: &ArrayRef, places: &[Option<usize>]) -> Result<ArrayRef> {
+pub(in crate::functions) fn taken(values: &ArrayRef, places: &[Option<usize>]) -> Result<ArrayRef> {
     let places: UInt64Array = places.iter().map(|place| place.map(|place| place as u64)).collect();
     Ok(take(values, &places, None)?)
 }

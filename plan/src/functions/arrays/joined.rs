@@ -13,13 +13,13 @@ use super::super::simple::Takes::{Any, Text};
 use super::super::simple::{Gives, simple, texts};
 use super::super::{CALL_BYTES_MAX, VALUE_BYTES_MAX, text_of};
 use super::items::{Items, made_of, range};
-use super::{SAME_WITH_ITEM, array_first};
+use super::{SAME_WITH_ITEM, array_first, compared_first};
 use crate::expr::{type_name, with_article};
 use crate::floats::normalized;
 
 /// Two arrays of one type.
 const SAME_OF_TWO: Gives = |types| {
-    array_first(types)?;
+    compared_first(types)?;
     match types {
         [one, other] if one == other => Ok(one.clone()),
         _ => plan_err!("two arrays of one type stand here: cast one, as in `cast(tags as array<string>)`"),

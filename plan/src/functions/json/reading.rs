@@ -1,16 +1,18 @@
 //! `from_json`: documents as values of a type. As in Spark's mode PERMISSIVE, what does not fit its field is null.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array,
-    Int64Array, ListArray, StringArray, StructArray, TimestampMicrosecondArray,
+    Int64Array, ListArray, MapArray, StringArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field};
 use datafusion_common::{Result, exec_err};
 
 use super::super::datetime_text::{day_of, time_us_of};
+use super::super::maps::key_and_value;
 use super::super::reading;
 use super::document::Json;
 use crate::calendar::{DAYS, US_PER_DAY, US_PER_SECOND};
@@ -23,7 +25,8 @@ pub(super) fn root<'j, 't>(document: Option<&'j Json<'t>>, of: &DataType) -> Opt
             Some(Root::OneItem(one))
         }
         (DataType::List(_), Some(array @ Json::Array(_))) => Some(Root::Value(array)),
-        (DataType::List(_), _) => None,
+        (DataType::Map(..), Some(object @ Json::Object(_))) => Some(Root::Value(object)),
+        (DataType::List(_) | DataType::Map(..), _) => None,
         (_, Some(one @ Json::Object(_))) => Some(Root::Value(one)),
         _ => Some(Root::AllNull),
     }
@@ -138,6 +141,7 @@ fn array<'j, 't>(values: &[Option<&'j Json<'t>>], of: &DataType) -> Result<Array
             let columns = fields.iter().map(of_field).collect::<Result<Vec<_>>>()?;
             Arc::new(StructArray::new(fields.clone(), columns, Some(nulls)))
         }
+        DataType::Map(..) => map(values, of)?,
         other => return exec_err!("`from_json` gives no {other}"),
     })
 }
@@ -155,6 +159,36 @@ fn list(rows: &[Option<&[Json<'_>]>], item: &Arc<Field>) -> Result<ArrayRef> {
         items.is_some() && places.into_iter().all(fits)
     }));
     Ok(Arc::new(ListArray::new(Arc::clone(item), offsets, values, Some(nulls))))
+}
+
+/// Maps of the members of each row's object. A value that does not fit makes its whole map null, and so does a name
+/// that occurs twice: Spark keeps both, which is no map.
+fn map<'j, 't>(values: &[Option<&'j Json<'t>>], of: &DataType) -> Result<ArrayRef> {
+    let (DataType::Map(entries, is_sorted), Some((_, value))) = (of, key_and_value(of)) else {
+        return exec_err!("`from_json` gives no {of}");
+    };
+    let members = |value: &Option<&'j Json<'t>>| match value {
+        Some(Json::Object(members)) => {
+            let names: HashSet<_> = members.iter().map(|(name, _)| name).collect();
+            (names.len() == members.len()).then_some(&members[..])
+        }
+        _ => None,
+    };
+    let rows: Vec<_> = values.iter().map(members).collect();
+    let all: Vec<_> = rows.iter().copied().flatten().flatten().collect();
+    let names: ArrayRef = Arc::new(StringArray::from_iter_values(all.iter().map(|(name, _)| name)));
+    let found = array(&all.iter().map(|(_, value)| Some(value)).collect::<Vec<_>>(), value.data_type())?;
+    let offsets = OffsetBuffer::from_lengths(rows.iter().map(|members| members.map_or(0, <[_]>::len)));
+    let fits = |place: usize| !found.is_null(place) || all[place].1 == Json::Null;
+    let mut start = 0;
+    let nulls = NullBuffer::from_iter(rows.iter().map(|members| {
+        let places = start..start + members.map_or(0, <[_]>::len);
+        start = places.end;
+        members.is_some() && places.into_iter().all(fits)
+    }));
+    let DataType::Struct(fields) = entries.data_type() else { return exec_err!("`from_json` gives no {of}") };
+    let pairs = StructArray::new(fields.clone(), vec![names, found], None);
+    Ok(Arc::new(MapArray::try_new(Arc::clone(entries), offsets, pairs, Some(nulls), *is_sorted)?))
 }
 
 /// A date by its text, or as the number of its days since 1970 in a text, which Spark 1 wrote.

@@ -1,20 +1,23 @@
-//! `to_json`: structs and arrays as JSON, with Spark's texts of numbers and times. A null field is left out.
+//! `to_json`: structs, arrays and maps as JSON, with Spark's texts of numbers and times. A null field is left out.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 use datafusion_common::{Result, exec_err, plan_err};
 
+use super::super::maps::range;
 use super::super::{CALL_BYTES_MAX, VALUE_BYTES_MAX, decimals, strings};
 use super::document::write_text;
 use crate::calendar::Civil;
 
 pub(super) fn gives(types: &[DataType]) -> Result<DataType> {
     match types {
-        [DataType::Struct(_) | DataType::List(_) | DataType::Null] => Ok(DataType::Utf8),
-        _ => plan_err!("a struct or an array stands here, as in `to_json(struct(city, price))`"),
+        [DataType::Struct(_) | DataType::List(_) | DataType::Map(..) | DataType::Null] => Ok(DataType::Utf8),
+        _ => plan_err!("a struct, an array or a map stands here, as in `to_json(struct(city, price))`"),
     }
 }
 
@@ -91,6 +94,17 @@ fn write(values: &ArrayRef, row: usize, out: &mut String) -> Result<()> {
             }
             out.push('}');
         }
+        DataType::Map(..) => {
+            let maps = values.as_map();
+            out.push('{');
+            for (i, place) in range(maps, row).enumerate() {
+                *out += if i > 0 { "," } else { "" };
+                write_key(maps.keys(), place, out)?;
+                out.push(':');
+                write(maps.values(), place, out)?;
+            }
+            out.push('}');
+        }
         // Other types of the planner, such as those of a literal.
         other => match crate::types::normalized(other) {
             Some(stored) if stored != *other => write(&cast(&values.slice(row, 1), &stored)?, 0, out)?,
@@ -100,6 +114,23 @@ fn write(values: &ArrayRef, row: usize, out: &mut String) -> Result<()> {
     if out.len() > VALUE_BYTES_MAX {
         return exec_err!("`to_json` would make a value of more than {VALUE_BYTES_MAX} bytes");
     }
+    Ok(())
+}
+
+/// A key as a name. As Spark does, a date is written as the days since 1970, and a time as the microseconds.
+fn write_key(keys: &ArrayRef, place: usize, out: &mut String) -> Result<()> {
+    let key = match keys.data_type() {
+        DataType::Utf8 => keys.as_string::<i32>().value(place).to_owned(),
+        DataType::Date32 => keys.as_primitive::<Date32Type>().value(place).to_string(),
+        DataType::Timestamp(..) => keys.as_primitive::<TimestampMicrosecondType>().value(place).to_string(),
+        of if of.is_numeric() || *of == DataType::Boolean => {
+            let mut text = String::new();
+            write(keys, place, &mut text)?;
+            text.trim_matches('"').to_owned()
+        }
+        of => return exec_err!("`to_json` writes no keys that are {of}"),
+    };
+    write_text(&key, out);
     Ok(())
 }
 

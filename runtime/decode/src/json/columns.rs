@@ -6,8 +6,8 @@ use std::mem;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, Decimal128Array, ListArray, PrimitiveArray, StringArray,
-    StructArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, Decimal128Array, ListArray, MapArray, PrimitiveArray,
+    StringArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
@@ -18,6 +18,9 @@ use weir_plan::plan::TimestampNumbers;
 use weir_plan::types::{Column, DataType};
 
 use super::fields::Fields;
+
+/// The most strings that are compared one by one.
+const COMPARED_MAX: usize = 16;
 
 /// One column, or the elements of an array column.
 pub(super) struct ColumnBuffer {
@@ -53,6 +56,13 @@ pub(super) enum Values {
         elements: Box<ColumnBuffer>,
     },
     Struct(Fields),
+    /// `offsets` point into `keys` and `values` and are one more than the rows. While a map is being read, it may have
+    /// one key more than values.
+    Map {
+        offsets: Vec<i32>,
+        keys: Strings,
+        values: Box<ColumnBuffer>,
+    },
 }
 
 /// Strings or byte strings, stored end to end.
@@ -84,6 +94,10 @@ impl ColumnBuffer {
                 Values::Array { offsets: vec![0], elements: Box::new(Self::of_type(element, true, numbers)) }
             }
             DataType::Struct(columns) => Values::Struct(Fields::new(columns, numbers)),
+            // Keys of JSON are strings, and a source has no other maps.
+            DataType::Map(_, value) => {
+                Values::Map { offsets: vec![0], keys: strings(), values: Box::new(Self::of_type(value, true, numbers)) }
+            }
         };
         Self { nullable, len: 0, values, valid: BooleanBufferBuilder::new(0) }
     }
@@ -100,7 +114,8 @@ impl ColumnBuffer {
             Values::Decimal { unscaled, .. } => unscaled.push(0),
             Values::String(Strings { offsets, .. })
             | Values::Binary(Strings { offsets, .. })
-            | Values::Array { offsets, .. } => {
+            | Values::Array { offsets, .. }
+            | Values::Map { offsets, .. } => {
                 offsets.push(offsets.last().copied().unwrap_or_default());
             }
             Values::Struct(fields) => fields.columns.iter_mut().for_each(Self::push_null),
@@ -124,6 +139,11 @@ impl ColumnBuffer {
             }
             Values::Array { offsets, elements } => elements.truncate(truncate_offsets(offsets, rows)),
             Values::Struct(fields) => fields.truncate(rows),
+            Values::Map { offsets, keys, values } => {
+                let entries = truncate_offsets(offsets, rows);
+                keys.data.truncate(truncate_offsets(&mut keys.offsets, entries));
+                values.truncate(entries);
+            }
         }
         self.valid.truncate(rows);
         self.len = rows;
@@ -166,12 +186,46 @@ impl ColumnBuffer {
                 let arrays = fields.finish(types)?;
                 Arc::new(StructArray::try_new_with_length(types.clone(), arrays, nulls, rows)?)
             }
-            (_, other) => return Err(ArrowError::SchemaError(format!("a JSON column can't become Arrow's {other}"))),
+            (Values::Map { offsets, keys, values }, ArrowType::Map(entries, is_sorted)) => {
+                let ArrowType::Struct(types) = entries.data_type() else { return Err(no_column_of(data_type)) };
+                let [_, value] = &types[..] else { return Err(no_column_of(data_type)) };
+                let (offsets, (of_keys, keys)) = (drain_offsets(offsets), keys.drain());
+                let keys = Arc::new(StringArray::try_new(of_keys, keys.into(), None)?);
+                let pairs = StructArray::try_new(types.clone(), vec![keys, values.finish(value.data_type())?], None)?;
+                Arc::new(MapArray::try_new(Arc::clone(entries), offsets, pairs, nulls, *is_sorted)?)
+            }
+            (_, other) => return Err(no_column_of(other)),
         })
     }
 }
 
+fn no_column_of(other: &ArrowType) -> ArrowError {
+    ArrowError::SchemaError(format!("a JSON column can't become Arrow's {other}"))
+}
+
 impl Strings {
+    fn at(&self, place: usize) -> &[u8] {
+        let bound = |at: usize| self.offsets[at].unsigned_abs() as usize;
+        &self.data[bound(place)..bound(place + 1)]
+    }
+
+    /// The string at `place`, for messages.
+    pub(super) fn text(&self, place: usize) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(self.at(place))
+    }
+
+    /// The place of a string at `start` or behind it that another one before it is equal to. Few strings are compared
+    /// one by one; many are sorted, so that a record can't make this slow.
+    pub(super) fn repeated(&self, start: usize) -> Option<usize> {
+        let end = self.offsets.len() - 1;
+        if end - start <= COMPARED_MAX {
+            return (start..end).find(|place| (start..*place).any(|other| self.at(other) == self.at(*place)));
+        }
+        let mut places: Vec<usize> = (start..end).collect();
+        places.sort_by_key(|place| self.at(*place));
+        places.windows(2).filter(|pair| self.at(pair[0]) == self.at(pair[1])).map(|pair| pair[1]).min()
+    }
+
     fn drain(&mut self) -> (OffsetBuffer<i32>, Vec<u8>) {
         let room = room_after(self.data.len());
         (drain_offsets(&mut self.offsets), mem::replace(&mut self.data, Vec::with_capacity(room)))

@@ -175,6 +175,13 @@ impl<'a> Reader<'a, '_> {
                 Some(b'{') => self.object(fields, row)?,
                 _ => return Err(self.cursor.wrong_type("an object")),
             },
+            Values::Map { offsets, keys, values } => match first {
+                Some(b'{') => {
+                    self.map(keys, values)?;
+                    offsets.push(self.offset(values.len)?);
+                }
+                _ => return Err(self.cursor.wrong_type("an object")),
+            },
         }
         column.len = row + 1;
         Ok(())
@@ -193,6 +200,29 @@ impl<'a> Reader<'a, '_> {
         }
         self.depth -= 1;
         Ok(())
+    }
+
+    /// Reads an object into a map; the cursor stands at its opening brace.
+    fn map(&mut self, keys: &mut Strings, values: &mut ColumnBuffer) -> Parsed<()> {
+        check_depth(self.depth)?;
+        self.depth += 1;
+        let start = values.len;
+        let mut goes_on = self.cursor.object_starts()?;
+        while goes_on {
+            let place = values.len;
+            self.cursor.string()?.append_to(&mut keys.data);
+            self.end_string(keys)?;
+            self.cursor.colon()?;
+            self.value(values).map_err(|fault| fault.in_field(&keys.text(place)))?;
+            goes_on = self.cursor.object_goes_on()?;
+        }
+        self.depth -= 1;
+        match keys.repeated(start) {
+            None => Ok(()),
+            Some(place) => {
+                Err(Fault::new("found the key twice, want each key of a map once").in_field(&keys.text(place)))
+            }
+        }
     }
 
     #[inline]

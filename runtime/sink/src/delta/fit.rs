@@ -169,6 +169,14 @@ fn nested_null(ours: &DataType, theirs: &DataType, path: &str) -> Option<String>
                 nested_null(a.element_type(), b.element_type(), &path)
             }
         }
+        (DataType::Map(a), DataType::Map(b)) => {
+            let (key, value) = (format!("{path}.key"), format!("{path}.value"));
+            if a.value_contains_null() && !b.value_contains_null() {
+                return Some(value);
+            }
+            nested_null(a.key_type(), b.key_type(), &key)
+                .or_else(|| nested_null(a.value_type(), b.value_type(), &value))
+        }
         (DataType::Struct(a), DataType::Struct(b)) => a.fields().zip(b.fields()).find_map(|(a, b)| {
             let path = format!("{path}.{}", a.name());
             if a.is_nullable() && !b.is_nullable() {

@@ -73,7 +73,7 @@ fn has_times(data_type: &DataType) -> bool {
     match data_type {
         DataType::Date32 | DataType::Timestamp(..) => true,
         DataType::Struct(fields) => fields.iter().any(|f| has_times(f.data_type())),
-        DataType::List(item) => has_times(item.data_type()),
+        DataType::List(item) | DataType::Map(item, _) => has_times(item.data_type()),
         _ => false,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType as Arrow, Schema, SchemaRef};
 use delta_kernel::engine::arrow_conversion::TryIntoArrow as _;
-use delta_kernel::schema::{ArrayType, DataType, PrimitiveType, StructField, StructType};
+use delta_kernel::schema::{ArrayType, DataType, MapType, PrimitiveType, StructField, StructType};
 use weir_base::failure::{Failure, Result};
 
 /// The table's schema for the columns that a sink writes. Timestamps of any unit become `timestamp`, because the
@@ -55,6 +55,14 @@ fn type_to_delta(t: &Arrow) -> Option<DataType> {
         Arrow::List(element) | Arrow::LargeList(element) => {
             ArrayType::new(type_to_delta(element.data_type())?, element.is_nullable()).into()
         }
+        Arrow::Map(entries, _) => match entries.data_type() {
+            Arrow::Struct(fields) => {
+                let [key, value] = &fields[..] else { return None };
+                let (of_key, of_value) = (type_to_delta(key.data_type())?, type_to_delta(value.data_type())?);
+                MapType::new(of_key, of_value, value.is_nullable()).into()
+            }
+            _ => return None,
+        },
         Arrow::Struct(fields) => {
             let fields = fields.iter().map(|f| field_to_delta(f).ok()).collect::<Option<Vec<_>>>()?;
             StructType::try_new(fields).ok()?.into()
@@ -75,7 +83,7 @@ pub(super) fn ddl(t: &DataType) -> String {
             other => other.to_string(),
         },
         DataType::Array(a) => format!("array<{}>", ddl(a.element_type())),
-        DataType::Map(m) => format!("map<{},{}>", ddl(m.key_type()), ddl(m.value_type())),
+        DataType::Map(m) => format!("map<{}, {}>", ddl(m.key_type()), ddl(m.value_type())),
         DataType::Struct(s) => {
             let fields: Vec<_> = s.fields().map(|f| format!("{}: {}", f.name(), ddl(f.data_type()))).collect();
             format!("struct<{}>", fields.join(", "))

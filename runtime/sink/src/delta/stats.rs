@@ -56,7 +56,7 @@ impl Stats {
         let columns = schema.fields().iter().take(indexed).map(|f| Column {
             name: f.name().clone(),
             nulls: 0,
-            counts_nulls: !f.data_type().is_nested() || matches!(f.data_type(), DataType::List(_)),
+            counts_nulls: !f.data_type().is_nested() || matches!(f.data_type(), DataType::List(_) | DataType::Map(..)),
             bounds: None,
             unbounded: false,
         });

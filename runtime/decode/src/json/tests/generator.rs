@@ -33,7 +33,7 @@ pub fn columns(rng: &mut StdRng, depth: usize) -> Vec<Column> {
 }
 
 fn data_type(rng: &mut StdRng, depth: usize) -> DataType {
-    match rng.random_range(0..if depth == 0 { 10 } else { 13 }) {
+    match rng.random_range(0..if depth == 0 { 10 } else { 15 }) {
         0 => DataType::Boolean,
         1 => DataType::Int,
         2 => DataType::Bigint,
@@ -48,6 +48,7 @@ fn data_type(rng: &mut StdRng, depth: usize) -> DataType {
         8 => DataType::Date,
         9 => DataType::Timestamp,
         10 | 11 => DataType::Struct(columns(rng, depth - 1)),
+        12 | 13 => DataType::Map(Box::new(DataType::String), Box::new(data_type(rng, depth - 1))),
         _ => DataType::Array(Box::new(data_type(rng, depth - 1))),
     }
 }
@@ -138,6 +139,18 @@ fn value(rng: &mut StdRng, data_type: &DataType) -> String {
             format!("[{}{}]", elements.join(","), space(rng))
         }
         DataType::Struct(columns) => object(rng, columns).trim().to_owned(),
+        DataType::Map(_, of) => {
+            // So many at times that keys are compared in another way.
+            let count = if rng.random_bool(0.05) { rng.random_range(15..20) } else { rng.random_range(0..4) };
+            let entries: Vec<_> = (0..count)
+                .map(|i| {
+                    let key = if rng.random_bool(0.02) { "a".to_owned() } else { format!("{}{i}", text(rng)) };
+                    let value = if rng.random_bool(0.1) { "null".into() } else { value(rng, of) };
+                    format!("{}{}:{}{value}", space(rng), name(rng, &key), space(rng))
+                })
+                .collect();
+            format!("{{{}{}}}", entries.join(","), space(rng))
+        }
     }
 }
 

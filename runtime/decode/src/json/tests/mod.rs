@@ -37,6 +37,10 @@ fn array_of(element: DataType) -> DataType {
     DataType::Array(Box::new(element))
 }
 
+fn map_of(value: DataType) -> DataType {
+    DataType::Map(Box::new(DataType::String), Box::new(value))
+}
+
 fn decoder(columns: &[Column]) -> JsonDecoder {
     JsonDecoder::new(columns, JsonFormat { timestamp_numbers: TimestampNumbers::Refuse })
 }

@@ -4,7 +4,7 @@ use weir_plan::plan::{JsonFormat, TimestampNumbers};
 use weir_plan::types::DataType;
 
 use super::super::JsonDecoder;
-use super::{Cell, array_of, decode, decoder, double, nullable, required, text, value};
+use super::{Cell, array_of, decode, decoder, double, map_of, nullable, required, text, value};
 use crate::Decoder;
 
 const BIGINT: DataType = DataType::Bigint;
@@ -122,6 +122,7 @@ fn a_value_of_another_type_is_refused_with_both_types() {
         (DataType::Timestamp, "a string", "a timestamp like 2024-01-31T12:34:56.789Z"),
         (array_of(BIGINT), "an array", "an array"),
         (DataType::Struct(vec![]), "an object", "an object"),
+        (map_of(BIGINT), "an object", "an object"),
     ];
     for (data_type, fits, want) in types {
         for (json, found) in kinds {
@@ -367,6 +368,75 @@ fn structs_and_arrays_nest_and_hold_nulls() {
     assert_eq!(
         decode(&columns, r#"{"at":{"tags":[]}}"#).unwrap_err(),
         "at $.at.x: the field is missing, and the column is required"
+    );
+}
+
+#[test]
+fn an_object_is_a_map_in_the_order_of_the_record() {
+    let map = |entries: &[(&str, Cell)]| Cell::Map(entries.iter().map(|(k, v)| (text(k), v.clone())).collect());
+    let one = || Cell::Integer(1);
+    assert_eq!(
+        value(map_of(BIGINT), r#"{"z":1,"a":null,"":1}"#),
+        Ok(map(&[("z", one()), ("a", Cell::Null), ("", one())]))
+    );
+    assert_eq!(value(map_of(BIGINT), r#"{"c\u0069ty" : 1 }"#), Ok(map(&[("city", one())])));
+    assert_eq!(value(map_of(BIGINT), "{ }"), Ok(map(&[])));
+    assert_eq!(value(map_of(BIGINT), "null"), Ok(Cell::Null));
+    let inner = DataType::Struct(vec![required("x", BIGINT), nullable("m", map_of(DataType::String))]);
+    assert_eq!(
+        value(array_of(map_of(inner.clone())), r#"[{"k":{"x":1,"m":{"a":"b"}},"l":null},null,{}]"#),
+        Ok(Cell::Array(vec![
+            map(&[("k", Cell::Struct(vec![one(), map(&[("a", text("b"))])])), ("l", Cell::Null)]),
+            Cell::Null,
+            map(&[]),
+        ]))
+    );
+    let columns = [nullable("v", map_of(BIGINT))];
+    assert_eq!(decode(&columns, r#"{"v":{"a":7,"b":8},"v":{"c":1}}"#), Ok(vec![map(&[("c", one())])]));
+    assert_eq!(
+        value(map_of(inner), r#"{"a b":{"m":{}}}"#).unwrap_err(),
+        r#"at $.v["a b"].x: the field is missing, and the column is required"#
+    );
+    assert_eq!(value(map_of(BIGINT), r#"{"a":1,"b":"c"}"#).unwrap_err(), "at $.v.b: found a string, want a bigint");
+}
+
+#[test]
+fn a_key_that_occurs_twice_in_a_map_is_refused() {
+    let error = |json: &str| value(map_of(BIGINT), json).unwrap_err();
+    let twice = "found the key twice, want each key of a map once";
+    assert_eq!(error(r#"{"a":1,"b":2,"\u0061":3}"#), format!("at $.v.a: {twice}"));
+    assert_eq!(error(r#"{"":1,"":1}"#), format!(r#"at $.v[""]: {twice}"#));
+    for count in [15, 16, 17, 100] {
+        let fields = |last: &str| {
+            let names = (1..count).map(|i| format!("k{i}")).chain([last.to_owned()]);
+            names.map(|name| format!("\"{name}\":1")).collect::<Vec<_>>().join(",")
+        };
+        assert_eq!(error(&format!("{{{}}}", fields("k7"))), format!("at $.v.k7: {twice}"), "{count}");
+        assert!(value(map_of(BIGINT), &format!("{{{}}}", fields("k"))).is_ok(), "{count}");
+    }
+}
+
+#[test]
+fn a_refused_record_leaves_no_key_behind() {
+    let columns = [nullable("m", map_of(map_of(BIGINT))), nullable("n", BIGINT)];
+    let mut decoder = decoder(&columns);
+    for (record, is_right) in [
+        (r#"{"m":{"a":{"b":1}},"n":1}"#, true),
+        (r#"{"m":{"c":{"d":1,"e":true}}}"#, false),
+        (r#"{"m":{"c":{"d":1},"f"}}"#, false),
+        (r#"{"m":{"g":{"h":2}},"n":"x"}"#, false),
+        (r#"{"m":{"i":{},"i":{}}}"#, false),
+        (r#"{"m":{"j":null}}"#, true),
+    ] {
+        assert_eq!(decoder.decode(Some(record.as_bytes())).is_ok(), is_right, "{record}");
+    }
+    let inner = Cell::Map(vec![(text("b"), Cell::Integer(1))]);
+    assert_eq!(
+        super::rows(&decoder.finish().unwrap()),
+        [
+            vec![Cell::Map(vec![(text("a"), inner)]), Cell::Integer(1)],
+            vec![Cell::Map(vec![(text("j"), Cell::Null)]), Cell::Null]
+        ]
     );
 }
 

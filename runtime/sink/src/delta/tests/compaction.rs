@@ -3,6 +3,7 @@
 
 use std::sync::Mutex;
 
+use arrow::array::{Int32Builder, ListBuilder, MapBuilder, MapFieldNames, StringBuilder};
 use weir_base::memory::Memory;
 use weir_testing::faulty::{Fault, Faulty, through};
 
@@ -128,6 +129,61 @@ async fn partitions_are_not_mixed_and_nulls_and_strange_values_stay_what_they_ar
     let done = compact(&maintained(&table, lake.location()), HOUR_MS).await.unwrap();
     assert_eq!((done, lake.live().len()), (compacted(3, 9, 3, 0), 3));
     assert_eq!(values(&lake), before);
+}
+
+#[tokio::test]
+async fn maps_are_what_they_were_in_the_file_that_takes_the_place_of_theirs() {
+    let of = weir_plan::types::DataType::parse("map<string, array<map<string, int>>>").unwrap().to_arrow();
+    let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true), Field::new("m", of.clone(), true)]));
+    let lake = Lake::with(Arc::clone(&schema), &[]);
+    let mut table = opened(&lake).await;
+    let row = |n: i64| {
+        let inner = MapBuilder::new(Some(names()), StringBuilder::new(), Int32Builder::new());
+        let lists = ListBuilder::new(inner).with_field(Field::new("element", item_of(&of), true));
+        let mut maps = MapBuilder::new(Some(names()), StringBuilder::new(), lists);
+        for key in ["b", "a"].iter().take(usize::try_from(n % 3).unwrap()) {
+            maps.keys().append_value(key);
+            let inner = maps.values().values();
+            inner.keys().append_value("k");
+            inner.values().append_option((n % 2 == 0).then_some(7));
+            inner.append(true).unwrap();
+            maps.values().append(true);
+        }
+        maps.append(n != 3).unwrap();
+        let columns: Vec<arrow::array::ArrayRef> = vec![Arc::new(Int64Array::from(vec![n])), Arc::new(maps.finish())];
+        RecordBatch::try_new(Arc::clone(&schema), columns).unwrap()
+    };
+    let rows: Vec<_> = (1..=5).map(row).collect();
+    for (epoch, row) in (1..).zip(&rows) {
+        let mut writer = table.files().writer("l-1").unwrap();
+        writer.write(row).await.unwrap();
+        let (adds, _) = writer.finish().await.unwrap();
+        commit(&mut table, epoch, &adds).await.unwrap();
+    }
+    let done = compact(&maintained(&table, lake.location()), HOUR_MS).await.unwrap();
+    assert_eq!(done, compacted(1, 5, 1, 0));
+    let add = lake.live().pop().unwrap();
+    let stats: Value = serde_json::from_str(add["stats"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        stats,
+        json!({"numRecords": 5, "minValues": {"n": 1}, "maxValues": {"n": 5}, "nullCount": {"n": 0, "m": 1}})
+    );
+    let found = arrow::compute::concat_batches(&schema, &lake.read(&add)).unwrap();
+    let order = arrow::compute::sort_to_indices(found.column(0), None, None).unwrap();
+    let found = arrow::compute::take_record_batch(&found, &order).unwrap();
+    assert_eq!(found, arrow::compute::concat_batches(&schema, &rows).unwrap());
+}
+
+fn names() -> MapFieldNames {
+    MapFieldNames { entry: "key_value".into(), key: "key".into(), value: "value".into() }
+}
+
+/// The type of the items of the arrays that the values of a map are.
+fn item_of(map: &DataType) -> DataType {
+    let DataType::Map(entries, _) = map else { panic!("{map} is no map") };
+    let DataType::Struct(fields) = entries.data_type() else { panic!("{entries} is no struct") };
+    let DataType::List(item) = fields[1].data_type() else { panic!("{} is no array", fields[1]) };
+    item.data_type().clone()
 }
 
 #[tokio::test]

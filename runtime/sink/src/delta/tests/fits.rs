@@ -117,6 +117,34 @@ async fn nested_nulls_are_compared_too() {
 }
 
 #[tokio::test]
+async fn maps_fit_by_their_keys_and_values() {
+    let map = |key: DataType, value: DataType, nullable: bool| {
+        let entries = vec![Field::new("key", key, false), Field::new("value", value, nullable)];
+        DataType::Map(Arc::new(Field::new("key_value", DataType::Struct(entries.into()), false)), false)
+    };
+    let fields = |nullable| DataType::Struct(vec![Field::new("x", DataType::Int32, nullable)].into());
+    let said =
+        async |theirs: DataType, ours: DataType| misfit(&[("a", theirs, true)], &[("a", ours, true)], (&[], &[])).await;
+    let (text, int) = (|| DataType::Utf8, || DataType::Int32);
+    assert_eq!(said(map(text(), int(), true), map(text(), int(), true)).await, "fits");
+    assert_eq!(
+        said(map(text(), int(), true), map(text(), DataType::Int64, true)).await,
+        "the column `a` is map<string, bigint> in the sink and map<string, int> in the table TABLE; cast it to \
+         map<string, int>"
+    );
+    for (theirs, ours, path) in [
+        (map(text(), int(), false), map(text(), int(), true), "a.value"),
+        (map(text(), fields(false), true), map(text(), fields(true), true), "a.value.x"),
+        (map(fields(false), int(), true), map(fields(true), int(), true), "a.key.x"),
+    ] {
+        assert_eq!(
+            said(theirs, ours).await,
+            format!("`{path}` may be null in the sink, but not in the table TABLE; drop NOT NULL there")
+        );
+    }
+}
+
+#[tokio::test]
 async fn partition_columns_must_be_equal_in_order() {
     let columns = [("a", DataType::Int64, true), ("b", DataType::Utf8, true), ("c", DataType::Date32, true)];
     let said = misfit(&columns, &columns, (&["b", "c"], &["c", "b"])).await;
