@@ -34,6 +34,7 @@ mod lost_offsets;
 mod maintenance;
 mod memory;
 mod metadata_columns;
+mod nexmark;
 mod nobody_listens;
 mod old_checkpoints;
 mod old_tables;
