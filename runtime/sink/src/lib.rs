@@ -9,6 +9,7 @@
 
 pub mod decided;
 pub mod delta;
+pub mod discarding;
 pub mod fitness;
 pub mod reading_back;
 pub mod upkeep;
