@@ -67,9 +67,9 @@ pub struct RidesArgs {
 
 /// Produce the events of the benchmark Nexmark to a Kafka topic: persons, auctions, and bids on them.
 ///
-/// The events are those of the crate nexmark, with the settings of Nexmark for Apache Flink: of 50 events, one is a person,
-/// three are auctions and 46 are bids. They go to the partitions in turn. The same start and settings give the same
-/// records in the same order and partitions, whatever the speed.
+/// The events are those of the crate nexmark, with the settings of Nexmark for Apache Flink: of 50 events, one is a
+/// person, three are auctions and 46 are bids. They go to the partitions in turn. The same start and settings give the
+/// same records in the same order and partitions, whatever the speed.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "weir produce nexmark [OPTIONS] --bootstrap <HOST:PORT,…> --topic <TOPIC>
        weir produce nexmark [OPTIONS] --file <FILE>")]
@@ -134,8 +134,8 @@ const NEXMARK_EVENTS_PER_SECOND: u32 = 10_000;
 
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
-/// The shortest wait between records that are sent by the clock: several of them may be due at once, and the process sleeps
-/// in between.
+/// The shortest wait between records that are sent by the clock: several of them may be due at once, and the process
+/// sleeps in between.
 const BEAT: Duration = Duration::from_millis(10);
 
 impl RidesArgs {
@@ -256,8 +256,8 @@ pub fn now() -> DateTime<Utc> {
     DateTime::from_timestamp_micros(wall_us()).unwrap_or_default()
 }
 
-/// What to send after `elapsed`, given that `sent` records were sent. A delay is made up for, and fast rates are sent in
-/// bursts.
+/// What to send after `elapsed`, given that `sent` records were sent. A delay is made up for, and fast rates are sent
+/// in bursts.
 #[must_use]
 pub fn pace_at(rate: Rate, sent: u64, elapsed: Duration) -> Pace {
     let Rate::PerSecond(rate) = rate else { return Pace::Send(u64::MAX) };

@@ -113,8 +113,8 @@ fn number(out: &mut Vec<u8>, before: &str, field: &str, value: usize) {
     write_number(out, value as u64, 1);
 }
 
-/// The texts of these events have no character that JSON would escape: they are made of letters, digits, spaces, and the
-/// signs of URLs and mail addresses.
+/// The texts of these events have no character that JSON would escape: they are made of letters, digits, spaces, and
+/// the signs of URLs and mail addresses.
 fn text(out: &mut Vec<u8>, field: &str, value: &str) {
     name(out, ",", field);
     out.push(b'"');

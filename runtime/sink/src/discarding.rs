@@ -1,6 +1,6 @@
 //! A sink that takes every row and writes none, for measurements of what a pipeline costs without its sinks. It has the
-//! identity and the memory of the sink that it stands for, and commits what an earlier run has decided for that one. Its
-//! own epochs have nothing for it.
+//! identity and the memory of the sink that it stands for, and commits what an earlier run has decided for that one.
+//! Its own epochs have nothing for it.
 
 use std::sync::Arc;
 
