@@ -57,8 +57,8 @@ impl Events {
         Self { bootstrap, topic, bids: file, _folder: folder }
     }
 
-    /// The rows of a query's pipeline.
-    fn of_weir(&self, query: &str) -> Vec<Json> {
+    /// The rows of a query's pipeline, run with more flags, and the summary of the run.
+    fn of_weir(&self, query: &str, flags: &[&str]) -> (Vec<Json>, Json) {
         let folder = tempfile::tempdir().unwrap();
         let uri = |name: &str| format!("file://{}/{name}", folder.path().display());
         let here = json!({"spec": {
@@ -76,10 +76,11 @@ impl Events {
             folder: folder.path().to_owned(),
             document: Document::File(document),
             env: Vec::new(),
-            args: vec!["--override".to_owned(), file.to_string_lossy().into_owned()],
+            args: [&["--override", &file.to_string_lossy()], flags].concat().into_iter().map(str::to_owned).collect(),
         };
-        start.run(RUN_LIMIT).expect(OK);
-        table::read(&uri("table"), None)
+        let exit = start.run(RUN_LIMIT);
+        let summary = exit.expect(OK).summary.clone().unwrap();
+        (table::read(&uri("table"), None), summary)
     }
 
     /// The rows of a query by DuckDB.
@@ -96,7 +97,7 @@ fn rows(kafka: &Kafka, query: &str, least: usize) -> (Vec<Json>, Vec<Json>) {
     let events = Events::shared(kafka);
     let expected = events.of_duckdb(query);
     assert!(expected.len() >= least, "{query}: {} rows expected", expected.len());
-    (expected, events.of_weir(query))
+    (expected, events.of_weir(query, &[]).0)
 }
 
 fn agree(query: &str, least: usize) {
@@ -183,4 +184,14 @@ fn q21_numbers_of_channels() {
 #[test]
 fn q22_folders_of_urls() {
     agree("q22", BIDS);
+}
+
+/// What comparisons with engines that write nothing are run with.
+#[test]
+fn results_that_are_discarded_are_read_for_and_not_written() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let _slot = Slot::take();
+    let (rows, summary) = Events::shared(kafka).of_weir("q5", &["--discard-results"]);
+    assert_eq!((rows.len(), &summary["records_read"]), (0, &json!(20_000)), "{summary}");
 }
