@@ -8,6 +8,8 @@ KILLS ?= 200
 SEEDS ?= 100
 SOAK_SECONDS ?= 1800
 BENCH_FLAGS ?=
+# What `make bench-peers` runs.
+JOBS ?= rides nexmark
 # The folder of a benchmark's report; if empty, a new one in the cache.
 export REPORT ?=
 # Always the whole workspace: with `-p` Cargo may choose other features for the dependencies, and compile them again.
@@ -106,9 +108,10 @@ bench-latency: bench-build ## measure the time from a record's timestamp in Kafk
 bench-build: deps deps-test
 	$(CARGO) build $(PACKAGES) --release
 
-bench-peers: deps deps-test ## run the same job on Spark and Flink from their public packages, and compare results (RECORDS=10000000 RUNS=1 REPORT=dir)
+bench-peers: deps deps-test ## run the same jobs on Spark and Flink from their public packages: rides, with results compared, and the queries of Nexmark (JOBS=nexmark RECORDS=10000000 RUNS=3 QUERIES="q0 q5" REPORT=dir)
 	$(CARGO) build $(PACKAGES) --release --bin weir
-	bench/peers/run
+	$(if $(filter rides,$(JOBS)),bench/peers/run)
+	$(if $(filter nexmark,$(JOBS)),bench/peers/nexmark)
 
 instructions: deps deps-test ## count the instructions per record of each stage, and compare with the committed ones (bench/instructions --update writes them)
 	bench/instructions

@@ -88,7 +88,13 @@ def cpu_model():
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
-def conditions(reference, runs, heap, weir):
+def conditions_of_machine(weir, peers):
+    versions = {
+        "weir": lambda: f"{said_by(weir, '--version').removeprefix('weir ')} (program {digest(weir)})",
+        "spark": lambda: importlib.metadata.version("pyspark"),
+        "flink": lambda: importlib.metadata.version("apache-flink-libraries"),
+        "java": lambda: said_by("java", "-version"),
+    }
     return {
         "at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "cpu": cpu_model(),
@@ -96,12 +102,13 @@ def conditions(reference, runs, heap, weir):
         "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
         # Other work on the machine stretches wall times, and CPU times a little.
         "load_average": os.getloadavg(),
-        "versions": {
-            "weir": f"{said_by(weir, '--version').removeprefix('weir ')} (program {digest(weir)})",
-            "spark": importlib.metadata.version("pyspark"),
-            "flink": importlib.metadata.version("apache-flink-libraries"),
-            "java": said_by("java", "-version"),
-        },
+        "versions": {name: versions[name]() for name in ("weir", *peers, "java")},
+    }
+
+
+def conditions(reference, runs, heap, weir):
+    return {
+        **conditions_of_machine(weir, ["spark", "flink"]),
         "records": reference["records"],
         "bytes_per_record": round(reference["bytes"] / reference["records"], 1),
         "partitions": reference["partitions"],
@@ -173,4 +180,5 @@ def main():
     print(markdown(report))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -82,6 +82,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum Produce {
     Rides(produce::RidesArgs),
+    Nexmark(produce::NexmarkArgs),
 }
 
 fn main() -> ExitCode {
@@ -115,13 +116,19 @@ fn command(command: Command) -> ExitCode {
         Command::Explain(args) => explain::explain(&args),
         Command::Schema => document::schema(),
         Command::Checkpoint(command) => checkpoint::run(&command),
-        Command::Produce(Produce::Rides(args)) => match produce::run(&args) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => {
-                err!("error: {failure}");
-                ExitCode::from(failure.remedy.exit_code())
+        Command::Produce(of) => {
+            let sent = match of {
+                Produce::Rides(args) => produce::rides(&args),
+                Produce::Nexmark(args) => produce::nexmark(&args),
+            };
+            match sent {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => {
+                    err!("error: {failure}");
+                    ExitCode::from(failure.remedy.exit_code())
+                }
             }
-        },
+        }
         Command::ReplayRejected(args) => replay_rejected::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::FailPoints => {

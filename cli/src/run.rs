@@ -89,6 +89,11 @@ pub struct RunArgs {
     /// For tests: how long objects of the checkpoint that no manifest names are kept.
     #[arg(long, value_name = "DURATION", hide = true, value_parser = flags::seconds)]
     garbage_grace: Option<Duration>,
+    /// For measurements: compute the results and write none of them.
+    ///
+    /// The checkpoint goes on as if they had been written, so another run does not write them either.
+    #[arg(long, hide = true)]
+    discard_results: bool,
     /// Write the log as JSON lines.
     ///
     /// The variable WEIR_LOG sets what is logged, for example `debug`.
@@ -145,6 +150,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
         home: home(),
         maintenance_clock: MaintenanceClock { ahead: args.maintenance_clock.clone() },
         garbage_grace: args.garbage_grace.unwrap_or(engine::GARBAGE_GRACE),
+        discards_results: args.discard_results,
         reporting: Reporting { progress: args.progress.clone(), http: args.http, on_epoch: None },
     };
     let result = args.summary.as_deref().map_or(Ok(()), |path| outfile::check(SUMMARY, path)).and_then(|()| {

@@ -10,6 +10,7 @@ pub mod engine;
 mod fixtures;
 pub mod keyed;
 pub mod observe;
+mod sizes;
 pub mod state;
 pub mod transform;
 

@@ -27,7 +27,7 @@ use crate::topic::{self, Record};
 
 pub use backlog::Backlog;
 pub use graph::{GraphRig, shown};
-use slot::Slot;
+pub use slot::Slot;
 
 /// The limit for a run over a few thousand records. It allows for a machine that is slow and busy: only a test that
 /// fails waits this long.

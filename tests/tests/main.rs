@@ -35,6 +35,7 @@ mod maintenance;
 mod maps;
 mod memory;
 mod metadata_columns;
+mod nexmark;
 mod nobody_listens;
 mod old_checkpoints;
 mod old_tables;

@@ -109,6 +109,7 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
             home: weir_runtime::checkpoint::home::Home::default(),
             maintenance_clock: engine::MaintenanceClock::default(),
             garbage_grace: engine::GARBAGE_GRACE,
+            discards_results: false,
             reporting: Reporting { on_epoch: Some(on_epoch), ..Reporting::default() },
         };
         tokio::time::timeout(DEADLINE, engine::run(Arc::new(plan), &options, told))

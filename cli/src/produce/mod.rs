@@ -1,7 +1,8 @@
-//! `weir produce rides`: a simulator of ride events, for experiments and measurements. This module has the flags;
-//! `rides` generates the rides, `send` sends them to Kafka, and `delivery` checks that they arrived.
+//! `weir produce`: simulators of events, for experiments and measurements. This module has the flags; `rides` and
+//! `nexmark` generate the records, `send` sends them to Kafka, and `delivery` checks that they arrived.
 
 pub mod delivery;
+pub mod nexmark;
 pub mod partition;
 pub mod rides;
 pub mod send;
@@ -19,8 +20,9 @@ use weir_runtime::failure::{Failure, Result};
 use weir_runtime::source::kafka::access::Access;
 
 use delivery::Target;
+use nexmark::NexmarkSpec;
 use rides::{EventPace, Rides, RidesSpec};
-use send::{Pace, Sent, send};
+use send::{Pace, Record, Sent, send};
 
 use crate::document::{self, DocumentArgs};
 use crate::flags;
@@ -34,24 +36,8 @@ use crate::secrets::SecretsArgs;
 #[command(override_usage = "weir produce rides [OPTIONS] --bootstrap <HOST:PORT,…> --topic <TOPIC>
        weir produce rides [OPTIONS] --file <FILE>")]
 pub struct RidesArgs {
-    /// Kafka's bootstrap servers, as host:port with commas between them, without TLS and user.
-    #[arg(long, value_name = "HOST:PORT,…", required_unless_present = "file", conflicts_with = "file")]
-    pub bootstrap: Option<String>,
-    /// The StreamPipeline document whose source's Kafka gets the rides, by the source's connection; `-` for standard
-    /// input.
-    #[arg(short = 'f', long, value_name = "FILE")]
-    pub file: Option<PathBuf>,
-    /// Another document to merge over FILE, for example with the settings of this machine.
-    #[arg(long = "override", value_name = "FILE", requires = "file")]
-    pub overrides: Option<PathBuf>,
     #[command(flatten)]
-    pub secrets: SecretsArgs,
-    /// The source of the document. Required if it has several.
-    #[arg(long, value_name = "NAME", requires = "file")]
-    pub source: Option<String>,
-    /// The topic, which must exist; by default the only topic of the document's source.
-    #[arg(long, required_unless_present = "file")]
-    pub topic: Option<String>,
+    pub to: ToArgs,
     /// Rides per second, or `max`.
     #[arg(long, default_value = "10", value_parser = parse_rate)]
     pub rate: Rate,
@@ -79,6 +65,57 @@ pub struct RidesArgs {
     pub span: Option<Duration>,
 }
 
+/// Produce the events of the benchmark Nexmark to a Kafka topic: persons, auctions, and bids on them.
+///
+/// The events are those of the crate nexmark, with the settings of Nexmark for Apache Flink: of 50 events, one is a
+/// person, three are auctions and 46 are bids. They go to the partitions in turn. The same start and settings give the
+/// same records in the same order and partitions, whatever the speed.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "weir produce nexmark [OPTIONS] --bootstrap <HOST:PORT,…> --topic <TOPIC>
+       weir produce nexmark [OPTIONS] --file <FILE>")]
+pub struct NexmarkArgs {
+    #[command(flatten)]
+    pub to: ToArgs,
+    /// Events per second, or `max`.
+    #[arg(long, default_value = "10", value_parser = parse_rate)]
+    pub rate: Rate,
+    /// How many events to send; by default there is no limit.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// The event time of the first event, for example 2024-01-01T00:00:00Z; by default now.
+    #[arg(long, value_parser = parse_time, value_name = "TIME")]
+    pub start: Option<DateTime<Utc>>,
+    /// How many events a second of event time has; by default the rate, and 10000 with `--rate max`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub event_rate: Option<u32>,
+    /// How many events in a row are out of order among each other; by default all are in order.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub out_of_order: u32,
+}
+
+/// Where records go.
+#[derive(Debug, clap::Args)]
+pub struct ToArgs {
+    /// Kafka's bootstrap servers, as host:port with commas between them, without TLS and user.
+    #[arg(long, value_name = "HOST:PORT,…", required_unless_present = "file", conflicts_with = "file")]
+    pub bootstrap: Option<String>,
+    /// The StreamPipeline document whose source's Kafka gets the records, by the source's connection; `-` for standard
+    /// input.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Another document to merge over FILE, for example with the settings of this machine.
+    #[arg(long = "override", value_name = "FILE", requires = "file")]
+    pub overrides: Option<PathBuf>,
+    #[command(flatten)]
+    pub secrets: SecretsArgs,
+    /// The source of the document. Required if it has several.
+    #[arg(long, value_name = "NAME", requires = "file")]
+    pub source: Option<String>,
+    /// The topic, which must exist; by default the only topic of the document's source.
+    #[arg(long, required_unless_present = "file")]
+    pub topic: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rate {
     PerSecond(u64),
@@ -92,10 +129,13 @@ pub struct Share(pub u32);
 /// The rides per second of event time if no flag sets it.
 const EVENTS_PER_SECOND: u64 = 10;
 
+/// Nexmark's events per second of event time if no flag sets them: its generator's own default.
+const NEXMARK_EVENTS_PER_SECOND: u32 = 10_000;
+
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
-/// The shortest wait between rides that are sent by the clock: several rides may be due at once, and the process sleeps
-/// in between.
+/// The shortest wait between records that are sent by the clock: several of them may be due at once, and the process
+/// sleeps in between.
 const BEAT: Duration = Duration::from_millis(10);
 
 impl RidesArgs {
@@ -118,27 +158,57 @@ impl RidesArgs {
     }
 }
 
-/// Runs the command: sends the rides, and prints a line to stderr each second.
+impl NexmarkArgs {
+    /// The events that the flags ask for. `now` is the default for the start.
+    #[must_use]
+    pub fn spec(&self, now: DateTime<Utc>) -> NexmarkSpec {
+        let per_second = match (self.event_rate, self.rate) {
+            (Some(events), _) => events,
+            (None, Rate::PerSecond(events)) => u32::try_from(events).unwrap_or(u32::MAX),
+            (None, Rate::Max) => NEXMARK_EVENTS_PER_SECOND,
+        };
+        NexmarkSpec {
+            count: self.count,
+            start_ms: u64::try_from(self.start.unwrap_or(now).timestamp_millis()).unwrap_or(0),
+            per_second,
+            out_of_order: self.out_of_order,
+        }
+    }
+}
+
+/// Sends rides, and prints a line to stderr each second.
 ///
 /// # Errors
 /// See [`send()`].
-pub fn run(args: &RidesArgs) -> Result<()> {
-    let target = target(args)?;
+pub fn rides(args: &RidesArgs) -> Result<()> {
+    run(&args.to, args.rate, "rides", Rides::new(args.spec(now())))
+}
+
+/// Sends the events of Nexmark, and prints a line to stderr each second.
+///
+/// # Errors
+/// See [`send()`].
+pub fn nexmark(args: &NexmarkArgs) -> Result<()> {
+    run(&args.to, args.rate, "events", nexmark::events(args.spec(now())))
+}
+
+fn run<R: Record>(to: &ToArgs, rate: Rate, what: &str, records: impl Iterator<Item = R>) -> Result<()> {
+    let target = target(to)?;
     let mut reported = (Duration::ZERO, 0);
     let first_at = steady();
-    let done = send(&target, Rides::new(args.spec(now())), |sent| {
+    let done = send(&target, records, |sent| {
         if sent.elapsed >= reported.0 + REPORT_EVERY {
-            report(sent, reported);
+            report(what, sent, reported);
             reported = (sent.elapsed, sent.records);
         }
-        pace_at(args.rate, sent.records, since(first_at))
+        pace_at(rate, sent.records, since(first_at))
     })?;
-    report(&done, (Duration::ZERO, 0));
+    report(what, &done, (Duration::ZERO, 0));
     Ok(())
 }
 
-/// Where the rides go.
-fn target(args: &RidesArgs) -> Result<Target> {
+/// Where the records go.
+fn target(args: &ToArgs) -> Result<Target> {
     let secrets = args.secrets.open();
     let (connection, topic) = match (&args.file, &args.bootstrap) {
         (Some(file), _) => {
@@ -186,12 +256,12 @@ pub fn now() -> DateTime<Utc> {
     DateTime::from_timestamp_micros(wall_us()).unwrap_or_default()
 }
 
-/// What to send after `elapsed`, given that `sent` rides were sent. A delay is made up for, and fast rates are sent in
-/// bursts.
+/// What to send after `elapsed`, given that `sent` records were sent. A delay is made up for, and fast rates are sent
+/// in bursts.
 #[must_use]
 pub fn pace_at(rate: Rate, sent: u64, elapsed: Duration) -> Pace {
     let Rate::PerSecond(rate) = rate else { return Pace::Send(u64::MAX) };
-    // The first ride is due at once.
+    // The first record is due at once.
     let due = u64::try_from(elapsed.as_micros() * u128::from(rate) / 1_000_000).unwrap_or(u64::MAX).saturating_add(1);
     if due > sent {
         return Pace::Send(due - sent);
@@ -201,10 +271,10 @@ pub fn pace_at(rate: Rate, sent: u64, elapsed: Duration) -> Pace {
     Pace::Wait(Duration::from_micros(u64::try_from(wait_us).unwrap_or(u64::MAX)).max(BEAT))
 }
 
-fn report(sent: &Sent, (before, records_before): (Duration, u64)) {
+fn report(what: &str, sent: &Sent, (before, records_before): (Duration, u64)) {
     let seconds = sent.elapsed.saturating_sub(before).as_secs_f64().max(1e-3);
     let rate = (sent.records - records_before) as f64 / seconds;
-    err!("{} rides sent, {rate:.0}/s, {} not acknowledged yet", sent.records, sent.waiting);
+    err!("{} {what} sent, {rate:.0}/s, {} not acknowledged yet", sent.records, sent.waiting);
 }
 
 fn micros(duration: Duration) -> u64 {
@@ -215,7 +285,7 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
     match text.parse() {
         _ if text == "max" => Ok(Rate::Max),
         Ok(rate @ 1..) => Ok(Rate::PerSecond(rate)),
-        _ => Err("give rides a second as a whole number of at least 1, or `max`".to_owned()),
+        _ => Err("give records a second as a whole number of at least 1, or `max`".to_owned()),
     }
 }
 

@@ -5,6 +5,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use weir_plan::calendar::Date;
 
+use super::send::Record;
+
 pub const CITIES: [&str; 5] = ["FR", "US", "DE", "MG", "UK"];
 
 const MINUTE_US: u64 = 60_000_000;
@@ -115,14 +117,14 @@ impl EventPace {
     }
 }
 
-impl Ride {
-    /// Appends the record's key: the ride's id in decimal.
-    pub fn write_key(&self, out: &mut Vec<u8>) {
+impl Record for Ride {
+    /// The key is the ride's id in decimal.
+    fn write_key(&self, out: &mut Vec<u8>) {
         write_number(out, u64::from(self.ride_id), 1);
     }
 
-    /// Appends the record's value: a JSON object of about 115 bytes.
-    pub fn write_json(&self, out: &mut Vec<u8>) {
+    /// The value is an object of about 115 bytes.
+    fn write_json(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"rideId\":");
         write_number(out, u64::from(self.ride_id), 1);
         out.extend_from_slice(b",\"userId\":");
@@ -134,8 +136,8 @@ impl Ride {
         out.extend_from_slice(b",\"price\":");
         write_hundredths(out, self.price_hundredths);
         out.extend_from_slice(b",\"ts\":\"");
-        write_timestamp(out, self.ts_ms);
-        out.extend_from_slice(b"\"}");
+        write_time(out, self.ts_ms, b'T');
+        out.extend_from_slice(b"Z\"}");
     }
 }
 
@@ -151,7 +153,7 @@ fn write_hundredths(out: &mut Vec<u8>, hundredths: u32) {
 }
 
 /// Appends a number in decimal, with leading zeros up to `width` digits.
-fn write_number(out: &mut Vec<u8>, mut n: u64, width: usize) {
+pub fn write_number(out: &mut Vec<u8>, mut n: u64, width: usize) {
     let mut digits = [b'0'; 20];
     let mut from = digits.len();
     while n > 0 {
@@ -162,16 +164,16 @@ fn write_number(out: &mut Vec<u8>, mut n: u64, width: usize) {
     out.extend_from_slice(&digits[from.min(digits.len() - width)..]);
 }
 
-/// As `2024-01-01T00:00:00.123Z`. A formatting library would take longer than everything else here
-/// (`weir_plan::calendar` has the figures).
-fn write_timestamp(out: &mut Vec<u8>, ts_ms: i64) {
+/// As `2024-01-01T00:00:00.123`, with this sign between the day and the time. A formatting library would take longer
+/// than everything else here (`weir_plan::calendar` has the figures).
+pub fn write_time(out: &mut Vec<u8>, ts_ms: i64, between: u8) {
     let ms = ts_ms.rem_euclid(MS_PER_DAY).unsigned_abs();
     let Date { year, month, day, .. } = Date::of_day(ts_ms.div_euclid(MS_PER_DAY));
     for (separator, number, width) in [
         (None, year.unsigned_abs(), 4),
         (Some(b'-'), u64::from(month), 2),
         (Some(b'-'), u64::from(day), 2),
-        (Some(b'T'), ms / 3_600_000, 2),
+        (Some(between), ms / 3_600_000, 2),
         (Some(b':'), ms / 60_000 % 60, 2),
         (Some(b':'), ms / 1_000 % 60, 2),
         (Some(b'.'), ms % 1_000, 3),
@@ -179,7 +181,6 @@ fn write_timestamp(out: &mut Vec<u8>, ts_ms: i64) {
         out.extend(separator);
         write_number(out, number, width);
     }
-    out.push(b'Z');
 }
 
 #[cfg(test)]
@@ -253,9 +254,9 @@ mod tests {
         for day in (-80_000..120_000).step_by(37) {
             let ts_ms = day * 86_400_000 + 12_345_678;
             let mut out = Vec::new();
-            write_timestamp(&mut out, ts_ms);
+            write_time(&mut out, ts_ms, b'T');
             let expected =
-                chrono::DateTime::from_timestamp_millis(ts_ms).unwrap().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+                chrono::DateTime::from_timestamp_millis(ts_ms).unwrap().format("%Y-%m-%dT%H:%M:%S%.3f").to_string();
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }

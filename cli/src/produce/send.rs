@@ -1,4 +1,4 @@
-//! Sends rides to a topic, at the pace that the caller sets.
+//! Sends simulated records to a topic, at the pace that the caller sets.
 
 use std::time::Duration;
 
@@ -13,7 +13,14 @@ use weir_runtime::source::kafka::access::Access;
 
 use super::delivery::{Delivery, Target, partition_count};
 use super::partition::partition_of;
-use super::rides::Ride;
+
+/// A simulated record.
+pub trait Record {
+    /// Appends the record's key. Records without one go to the partitions in turn.
+    fn write_key(&self, out: &mut Vec<u8>);
+    /// Appends the record's value, which is JSON.
+    fn write_json(&self, out: &mut Vec<u8>);
+}
 
 /// How much has been sent so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +36,7 @@ pub struct Sent {
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Send up to this many rides; fewer if the client's queue is full.
+    /// Send up to this many records; fewer if the client's queue is full.
     Send(u64),
     /// Send nothing for this long.
     Wait(Duration),
@@ -54,14 +61,14 @@ const DELIVER_WITHIN: Duration = Duration::from_secs(60);
 const QUEUED_RECORDS_MAX: u32 = 500_000;
 const QUEUED_KIB_MAX: u32 = 128 * 1024;
 
-/// Sends all rides, or until `pace` says `Stop`, and returns when the broker has acknowledged all of them. `pace` is
+/// Sends all records, or until `pace` says `Stop`, and returns when the broker has acknowledged all of them. `pace` is
 /// asked before each chunk.
 ///
 /// # Errors
 /// `Config` if the topic does not exist, `Retry` if no broker can be reached or acknowledges a record in time.
-pub fn send(
+pub fn send<R: Record>(
     target: &Target,
-    mut rides: impl Iterator<Item = Ride>,
+    mut records: impl Iterator<Item = R>,
     mut pace: impl FnMut(&Sent) -> Pace,
 ) -> Result<Sent> {
     let started = steady();
@@ -83,22 +90,24 @@ pub fn send(
             }
         };
         for _ in 0..allowed {
-            let Some(ride) = held_back.take().or_else(|| rides.next()) else { break 'sending };
+            let Some(next) = held_back.take().or_else(|| records.next()) else { break 'sending };
             key.clear();
             value.clear();
-            ride.write_key(&mut key);
-            ride.write_json(&mut value);
-            let record = BaseRecord::<[u8], [u8]>::to(&target.topic)
-                .partition(partition_of(&key, partitions))
-                .key(&key)
-                .payload(&value);
+            next.write_key(&mut key);
+            next.write_json(&mut value);
+            let record = BaseRecord::<[u8], [u8]>::to(&target.topic).payload(&value);
+            let record = if key.is_empty() {
+                record.partition(in_turn(sent.records, partitions))
+            } else {
+                record.partition(partition_of(&key, partitions)).key(&key)
+            };
             match producer.send(record) {
                 Ok(()) => {
                     sent.records += 1;
                     sent.value_bytes += value.len() as u64;
                 }
                 Err((KafkaError::MessageProduction(Code::QueueFull), _)) => {
-                    held_back = Some(ride);
+                    held_back = Some(next);
                     producer.poll(WAIT_MAX);
                     break;
                 }
@@ -114,6 +123,11 @@ pub fn send(
     producer.context().check(target)?;
     flushed.map_err(|e| producer.context().explain(target, &format!("not every record was acknowledged: {e}")))?;
     Ok(Sent { waiting: 0, elapsed: since(started), ..sent })
+}
+
+fn in_turn(nth: u64, partitions: i32) -> i32 {
+    let partitions = u64::from(partitions.unsigned_abs()).max(1);
+    i32::try_from(nth % partitions).unwrap_or(0)
 }
 
 fn connect(mut access: Access) -> Result<BaseProducer<Delivery>> {

@@ -10,6 +10,7 @@
 pub mod console;
 pub mod decided;
 pub mod delta;
+pub mod discarding;
 pub mod fitness;
 pub mod reading_back;
 pub mod upkeep;

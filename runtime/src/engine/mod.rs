@@ -51,6 +51,8 @@ pub struct Options {
     pub maintenance_clock: MaintenanceClock,
     /// Objects of the checkpoint that no manifest names are kept for this long, since someone may be reading them.
     pub garbage_grace: Duration,
+    /// For measurements: results are computed, and none are written.
+    pub discards_results: bool,
     pub reporting: Reporting,
 }
 

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array as _, ArrayRef, AsArray, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{Float64Type, Int64Type};
 use bytes::Bytes;
 use rand::rngs::SmallRng;
@@ -195,6 +197,25 @@ fn rows_of_any_size_are_written_in_batches_that_fit_into_memory() {
     };
     let tail = &file[file.len() - usize::try_from(needed).unwrap()..];
     assert!(matches!(read_tail(tail, length, crc32), Ok(Tail::Footer(_))));
+}
+
+/// Arrow counts the elements of a whole column for each slice of it, by which every row would be too large for a batch
+/// with another one.
+#[test]
+fn rows_with_arrays_are_written_in_as_few_batches_as_they_need() {
+    const ROWS: usize = 20_000;
+    let number = |i: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![i; ROWS])) };
+    let arrays = ListArray::from_iter_primitive::<Int64Type, _, _>((0..ROWS).map(|_| Some(vec![Some(1); 100])));
+    let entries = Entries {
+        times: Int64Array::from(vec![SIZE_US - 1; ROWS]),
+        deleted: None,
+        keys: vec![Arc::new(StringArray::from(vec!["key"; ROWS])), number(0)],
+        values: vec![Arc::new(arrays), number(0), number(2), number(3)],
+    };
+    let batches = file::batches(&Change::of(&table(&aggregate()), &[entries]).unwrap().unwrap());
+    assert_eq!(batches.iter().map(|batch| batch.rows()).sum::<usize>(), ROWS);
+    // 16 MB in batches of at most half a MiB, and at least a quarter of one.
+    assert!((32..=64).contains(&batches.len()), "{} batches", batches.len());
 }
 
 fn fixture(name: &str) -> String {

@@ -10,6 +10,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use crate::failure::{Failure, Result};
+use crate::sizes::bytes_of;
 
 /// The most rows, and the most bytes, of a batch that is joined from smaller ones.
 const BATCH_ROWS_MAX: usize = 64 * 1024;
@@ -135,9 +136,4 @@ pub(crate) fn coalesced(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result
     }
     put(&mut together)?;
     Ok(out)
-}
-
-/// Bytes of a column's own rows. The column may be a slice of a longer one.
-pub(crate) fn bytes_of(column: &dyn Array) -> usize {
-    column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
 }

@@ -8,8 +8,8 @@ use arrow::datatypes::SchemaRef;
 use weir_plan::plan::Unnest;
 use weir_plan::types::has_event_time;
 
-use super::rows::bytes_of;
 use super::{Applied, MadeFrom, RowStep, batch};
+use crate::sizes::bytes_of;
 
 /// The most bytes that the rows of one batch, or of one row, may come to. A batch that comes to more is halved.
 const BYTES_MAX: usize = 64 << 20;

@@ -7,12 +7,13 @@ use std::sync::{Condvar, Mutex, PoisonError};
 const AT_ONCE: u32 = 2;
 
 /// The right to run, as long as it is held.
-pub(super) struct Slot;
+pub struct Slot;
 
 static FREE: (Mutex<u32>, Condvar) = (Mutex::new(AT_ONCE), Condvar::new());
 
 impl Slot {
-    pub(super) fn take() -> Self {
+    #[must_use]
+    pub fn take() -> Self {
         let free = FREE.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut free = FREE.1.wait_while(free, |n| *n == 0).unwrap_or_else(PoisonError::into_inner);
         *free -= 1;

@@ -43,8 +43,9 @@ use crate::observe::Observer;
 use crate::observe::progress::{Durations, LatestOffsets, Progress};
 use crate::random::Random;
 use crate::retry::RetryPolicy;
+use crate::sink::discarding::Discarding;
 use crate::sink::upkeep::{self, Duties, Surroundings, Upkeep};
-use crate::sink::{Environment, Means};
+use crate::sink::{Environment, Means, Sink};
 use crate::source::kafka::{Fetching, KafkaInput};
 use crate::state::log::{Restorable, StateLog};
 use crate::storage::Standing;
@@ -152,7 +153,10 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
             Ok(carried)
         })
         .await?;
-    let sinks = sinks.into_sinks()?;
+    let mut sinks = sinks.into_sinks()?;
+    if options.discards_results {
+        sinks = sinks.into_iter().map(|sink| Box::new(Discarding(sink)) as Box<dyn Sink>).collect();
+    }
     for said in said {
         tracing::warn!("{said}");
     }

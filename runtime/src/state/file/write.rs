@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef};
 use arrow::error::ArrowError;
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
@@ -12,6 +11,7 @@ use crc32fast::Hasher;
 use super::columns::Columns;
 use super::{Block, Footer, MAGIC};
 use crate::failure::{Failure, Result};
+use crate::sizes;
 use crate::state::{Change, TableSchema};
 
 /// The most rows of one batch.
@@ -194,10 +194,7 @@ fn cut(change: Change, batches: &mut Vec<Change>) {
 }
 
 fn bytes_of(change: &Change) -> usize {
-    let columns = change.entries.keys.iter().chain(&change.entries.values);
-    let of =
-        |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size());
-    columns.map(of).sum()
+    change.entries.keys.iter().chain(&change.entries.values).map(|column| sizes::bytes_of(column)).sum()
 }
 
 fn refused(e: ArrowError) -> Failure {

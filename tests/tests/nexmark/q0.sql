@@ -1,0 +1,1 @@
+select auction, bidder, price, ts as "dateTime", extra from bid
