@@ -16,6 +16,13 @@ pub fn bytes_of(column: &dyn Array) -> usize {
                 [offsets.first(), offsets.last()].map(|offset| offset.map_or(0, |offset| *offset as usize));
             of_nulls + size_of_val(offsets) + bytes_of(&list.values().slice(from, to - from))
         }
+        DataType::Map(..) => {
+            let map = column.as_map();
+            let offsets = map.value_offsets();
+            let [from, to] =
+                [offsets.first(), offsets.last()].map(|offset| offset.map_or(0, |offset| *offset as usize));
+            of_nulls + size_of_val(offsets) + bytes_of(&map.entries().slice(from, to - from))
+        }
         DataType::Struct(_) => {
             of_nulls + column.as_struct().columns().iter().map(|field| bytes_of(field)).sum::<usize>()
         }
@@ -28,20 +35,27 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, ListArray, StructArray};
-    use arrow::datatypes::{Field, Int64Type};
+    use arrow::array::{ArrayRef, Int64Array, ListArray, MapArray, StructArray};
+    use arrow::buffer::OffsetBuffer;
+    use arrow::datatypes::{Field, Fields, Int64Type};
 
     use super::*;
 
-    /// A hundred rows of ten numbers, as arrays and as arrays of structs.
-    fn columns() -> [ArrayRef; 2] {
+    /// A hundred rows of ten numbers, as arrays, as arrays of structs, and as maps of half as many.
+    fn columns() -> [ArrayRef; 3] {
         let row = |_| Some((0..10).map(Some).collect::<Vec<_>>());
         let list = ListArray::from_iter_primitive::<Int64Type, _, _>((0..100).map(row));
         let (_, offsets, values, nulls) = list.clone().into_parts();
         let field = Arc::new(Field::new("n", DataType::Int64, true));
         let structs = StructArray::from(vec![(field, values)]);
         let item = Arc::new(Field::new("item", structs.data_type().clone(), true));
-        [Arc::new(list), Arc::new(ListArray::new(item, offsets, Arc::new(structs), nulls))]
+        let halves: ArrayRef = Arc::new(Int64Array::from_iter_values(0..500));
+        let pair: Fields =
+            ["key", "value"].map(|name| Field::new(name, DataType::Int64, name == "value")).to_vec().into();
+        let pairs = StructArray::new(pair, vec![Arc::clone(&halves), halves], None);
+        let entries = Arc::new(Field::new("key_value", pairs.data_type().clone(), false));
+        let map = MapArray::new(entries, OffsetBuffer::from_lengths([5; 100]), pairs, None, false);
+        [Arc::new(list), Arc::new(ListArray::new(item, offsets, Arc::new(structs), nulls)), Arc::new(map)]
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod bad_commas;
 mod bad_graph;
 mod bad_groups;
 mod bad_maps;
+mod bad_modes;
 mod bad_operation;
 mod bad_places;
 mod bad_security;
