@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, ArrayRef, AsArray, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array as _, ArrayRef, AsArray, Int64Array, LargeListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Float64Type, Int64Type};
 use bytes::Bytes;
@@ -205,11 +205,11 @@ fn rows_of_any_size_are_written_in_batches_that_fit_into_memory() {
 fn rows_with_arrays_are_written_in_as_few_batches_as_they_need() {
     const ROWS: usize = 20_000;
     let number = |i: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![i; ROWS])) };
-    let arrays = ListArray::from_iter_primitive::<Int64Type, _, _>((0..ROWS).map(|_| Some(vec![Some(1); 100])));
+    let arrays = LargeListArray::from_iter_primitive::<Int64Type, _, _>((0..ROWS).map(|_| Some(vec![Some(1); 100])));
     let entries = Entries {
         times: Int64Array::from(vec![SIZE_US - 1; ROWS]),
         deleted: None,
-        keys: vec![Arc::new(StringArray::from(vec!["key"; ROWS])), number(0)],
+        keys: vec![Arc::new((0..ROWS).map(|i| Some(i.to_string())).collect::<StringArray>()), number(0)],
         values: vec![Arc::new(arrays), number(0), number(2), number(3)],
     };
     let batches = file::batches(&Change::of(&table(&aggregate()), &[entries]).unwrap().unwrap());

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use arrow::array::{Array, UInt32Array, UInt64Array};
+use arrow::array::{UInt32Array, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
