@@ -5,8 +5,8 @@ use crate::right::told;
 #[test]
 fn wrong_modes() {
     const TOTALS: &str =
-        "{name: totals, aggregate: {from: rides, groupBy: [{name: city}], columns: [{name: n, expr: count(*)}]}}";
-    const EXPIRES: &str = "{name: totals, aggregate: {from: rides, groupBy: [{name: city}], columns: [{name: n, expr: \
+        "{name: totals, aggregate: {from: rides, groupBy: [{name: city}], columns: [{name: cnt, expr: count(*)}]}}";
+    const EXPIRES: &str = "{name: totals, aggregate: {from: rides, groupBy: [{name: city}], columns: [{name: cnt, expr: \
                            count(*)}], expireAfter: 1h}}";
     let groups: [(&str, &[&[&str]]); 3] = [
         (
@@ -15,7 +15,7 @@ fn wrong_modes() {
                 &[TOTALS, "{name: m, from: totals, delta: {uri: s3://lake/m}}"],
                 &[TOTALS, "{name: m, from: totals, mode: Update, key: [city], delta: {uri: s3://lake/m}}"],
                 &[TOTALS, "{name: m, from: totals, console: {}}"],
-                &[TOTALS, "{name: few, map: {from: totals, where: n > 3}}", "{name: m, from: few, console: {}}"],
+                &[TOTALS, "{name: few, map: {from: totals, where: cnt > 3}}", "{name: m, from: few, console: {}}"],
                 &[
                     TOTALS,
                     "{name: m, from: totals, mode: Update, key: [city], console: {}}",
@@ -23,7 +23,7 @@ fn wrong_modes() {
                 ],
                 &[
                     TOTALS,
-                    "{name: more, aggregate: {from: totals, columns: [{name: n, expr: sum(n)}]}}",
+                    "{name: more, aggregate: {from: totals, columns: [{name: cnt, expr: sum(cnt)}]}}",
                     "{name: m, from: more, mode: Complete, console: {}}",
                 ],
                 &[
@@ -50,18 +50,18 @@ fn wrong_modes() {
             "an aggregate without a window has neither bounds nor a time",
             &[
                 &[
-                    "{name: totals, aggregate: {from: rides, columns: [{name: n, expr: min(window_start)}]}}",
+                    "{name: totals, aggregate: {from: rides, columns: [{name: cnt, expr: min(window_start)}]}}",
                     "{name: m, from: totals, mode: Complete, console: {}}",
                 ],
                 &[
-                    "{name: totals, aggregate: {from: rides, window: {tumbling: {size: 5m}}, columns: [{name: n, expr: \
+                    "{name: totals, aggregate: {from: rides, window: {tumbling: {size: 5m}}, columns: [{name: cnt, expr: \
                      count(*)}], expireAfter: 1h}}",
                     "{name: m, from: totals, console: {}}",
                 ],
                 &[
-                    "{name: totals, aggregate: {from: rides, groupBy: [{name: _event_time}], columns: [{name: n, expr: \
+                    "{name: totals, aggregate: {from: rides, groupBy: [{name: _event_time}], columns: [{name: cnt, expr: \
                      count(*)}], expireAfter: 1 hour}}",
-                    "{name: m, from: totals, mode: Update, key: [n], console: {}}",
+                    "{name: m, from: totals, mode: Update, key: [cnt], console: {}}",
                 ],
             ],
         ),

@@ -2,24 +2,29 @@
 
 use crate::right::said;
 
-const WINDOW: (&str, &str) =
-    ("window: {tumbling: {size: 5m}}", "window: {tumbling: {size: 5m}}\n      expireAfter: 1h");
-const NO_EXPIRY: &str = "spec.steps[1].aggregate.expireAfter: not supported yet; leave it out";
+const REVENUE: (&str, &str) = (
+    "  - name: revenue
+    aggregate:",
+    "  - name: revenue
+    badRecords: {policy: Drop}
+    aggregate:",
+);
+const NO_POLICY: &str = "spec.steps[1].badRecords: not supported yet; leave it out: badRecords of the source decides";
 
 #[test]
 fn the_columns_of_an_aggregate_with_an_unbuilt_field_are_known_behind_it() {
     said(
-        &[WINDOW, ("partitionBy: [city]", "partitionBy: [citty]")],
-        &[NO_EXPIRY, "spec.sinks[0].delta.partitionBy[0]: the sink writes no column `citty`; did you mean `city`?"],
+        &[REVENUE, ("partitionBy: [city]", "partitionBy: [citty]")],
+        &[NO_POLICY, "spec.sinks[0].delta.partitionBy[0]: the sink writes no column `citty`; did you mean `city`?"],
     );
 }
 
 #[test]
 fn the_columns_of_an_aggregate_with_an_unbuilt_field_are_judged() {
     said(
-        &[WINDOW, ("sum(price)", "sum(prize)")],
+        &[REVENUE, ("sum(price)", "sum(prize)")],
         &[
-            NO_EXPIRY,
+            NO_POLICY,
             "spec.steps[1].aggregate.columns[0].expr: there is no column `prize` (did you mean `price`?): the columns are \
              city, price, _event_time, window_start, window_end",
         ],
@@ -119,11 +124,11 @@ fn a_part_that_is_unbuilt_is_told_alone_whatever_is_in_it() {
 #[test]
 fn what_is_wrong_beside_an_unbuilt_field_is_told_with_it() {
     said(
-        &[("delta: {uri: s3://lake/silver, partitionBy: [city]}", "orderBy: city, key: citty")],
+        &[("delta: {uri: s3://lake/silver, partitionBy: [city]}", "orderBy: city, deleteWhen: [citty]")],
         &[
-            "spec.sinks[0].key: not supported yet; leave it out",
             "spec.sinks[0].orderBy: not supported yet; leave it out",
-            "spec.sinks[0]: delta is missing",
+            "spec.sinks[0].deleteWhen: not supported yet; leave it out",
+            "spec.sinks[0]: found none of delta or console; exactly one should be there",
         ],
     );
 }

@@ -39,7 +39,10 @@ const WRONG: &[(&str, &str)] = &[
         "spec.steps[0].aggregate.window: Invalid value: found none of tumbling, sliding, session, cumulate, calendar or \
          ofInput; exactly one should be there",
     ),
-    ("{spec: {sinks: [{name: silver, delta: null}]}}", "spec.sinks[0]: Invalid value: delta is missing"),
+    (
+        "{spec: {sinks: [{name: silver, delta: null}]}}",
+        "spec.sinks[0]: Invalid value: found none of delta or console; exactly one should be there",
+    ),
     ("{spec: {connections: [{name: events, kafka: null}]}}", "spec.connections[0]: Invalid value: kafka is missing"),
     ("{spec: {storage: [{uriPrefix: s3://lake}]}}", "spec.storage[0]: Invalid value: s3 is missing"),
     (

@@ -97,7 +97,8 @@ fn refuse_unsupported(sink: &Sink, at: &Path, out: &mut Findings) {
     }
     match sink.mode.unwrap_or(defaults::MODE) {
         mode @ (Mode::Update | Mode::Complete) if sink.delta.is_some() => {
-            out.not_yet_value(&at.field("mode"), mode, &["Append"]);
+            let message = format!("not supported yet: {mode:?} for a table; write Append, and give aggregates windows");
+            out.add(&at.field("mode"), message);
         }
         Mode::Append | Mode::Update | Mode::Complete => {}
     }

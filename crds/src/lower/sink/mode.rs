@@ -37,9 +37,13 @@ impl<'s> Modes<'s> {
         match (mode, changing) {
             (Mode::Append, None) => return Some(plan::Mode::Append),
             (Mode::Append, Some(_)) => {
+                let instead = match sink.delta {
+                    Some(_) => "give the aggregate a window, since a table takes no changes yet",
+                    None => "write Update or Complete, or give the aggregate a window",
+                };
                 let message = format!(
                     "found Append, and the rows of {} change with every epoch, since they come of an aggregate without \
-                     a window; write Update or Complete, or give the aggregate a window",
+                     a window; {instead}",
                     quoted(&sink.from)
                 );
                 out.add(&at, message);

@@ -103,9 +103,10 @@ impl State<'_> {
                 self.expect(m.epoch(), &format!("rows of {name} {what}"), &derived, &says);
             }
             self.expect(m.epoch(), &format!("watermarks of {name}"), &vec![around], &said.inputs_us);
-            if let Operation::Aggregate(_) = &step.operation {
+            if let Operation::Aggregate(aggregation) = &step.operation {
                 let kept = |(entries, _): &(u64, _)| turn.groups.unwrap_or(*entries);
-                let tables: Vec<_> = said.tables_of_steps.iter().map(|table| (kept(table), around.1)).collect();
+                let tables: Vec<_> =
+                    said.tables_of_steps.iter().map(|table| (kept(table), aggregation.horizon_us(around.1))).collect();
                 self.expect(m.epoch(), &format!("what {name} keeps"), &tables, &said.tables_of_steps);
             }
             if let Some(open) = turn.open_windows {

@@ -46,6 +46,15 @@ impl Aggregation {
         bounds.iter().map(|name| (*name).to_owned()).chain(names.cloned()).collect()
     }
 
+    /// What is older than this is finished, once the watermark is there.
+    #[must_use]
+    pub fn horizon_us(&self, watermark: Option<i64>) -> Option<i64> {
+        match self.span {
+            Span::Running { expire_after_us } => Some(watermark? - expire_after_us?),
+            Span::Window(_) | Span::OfInput => watermark,
+        }
+    }
+
     pub(super) fn hold_back_us(&self) -> Option<i64> {
         match self.span {
             Span::Window(Window::Session { .. }) => Some(1),
@@ -56,7 +65,7 @@ impl Aggregation {
 
     pub(super) fn takes(&self, tuple: &Tuple, around: Around) -> bool {
         let late = match self.span {
-            Span::Running { expire_after_us } => is_expired(tuple.at(), expire_after_us, around),
+            Span::Running { expire_after_us } => is_expired(tuple.time, expire_after_us, around),
             _ => self.windows(tuple).iter().all(|window| self.is_over(*window, around.before)),
         };
         late || self.evaluates(tuple)
@@ -195,7 +204,7 @@ impl Aggregation {
         groups.retain(|_, rows| !is_expired(newest(rows), expire_after_us, around));
         let mut changed = BTreeSet::new();
         for tuple in came {
-            if is_expired(tuple.at(), expire_after_us, around) {
+            if is_expired(tuple.time, expire_after_us, around) {
                 let allowed_us = expire_after_us.unwrap_or_default();
                 turn.late.extend(around.before.map(|watermark| super::late_row(&tuple, watermark, allowed_us)));
                 turn.rows_late += 1;
@@ -211,13 +220,14 @@ impl Aggregation {
             let rows = &groups[&key];
             match self.aggregated(rows) {
                 Ok(row) => {
-                    let tuple = Tuple { time: Some(newest(rows)), row, origin: None, window: None };
+                    let tuple = Tuple { time: newest(rows), row, origin: None, window: None };
                     kept.shown.insert(key, tuple.clone());
                     turn.rows.push(tuple);
                 }
                 Err(NoValue) => turn.bad += 1,
             }
         }
+        turn.groups = Some(groups.len() as u64);
         kept.rows = groups.into_values().flatten().collect();
         turn
     }
@@ -237,13 +247,13 @@ impl Aggregation {
 }
 
 /// Whether a time is further behind the watermark before the epoch than a group without rows is remembered.
-fn is_expired(time: i64, expire_after_us: Option<i64>, around: Around) -> bool {
+fn is_expired(time: Option<i64>, expire_after_us: Option<i64>, around: Around) -> bool {
     match (expire_after_us, around.before) {
-        (Some(expire_after), Some(watermark)) => time < watermark - expire_after,
+        (Some(expire_after), Some(watermark)) => time.expect("a row with an event time") < watermark - expire_after,
         _ => false,
     }
 }
 
-fn newest(rows: &[Tuple]) -> i64 {
-    rows.iter().map(Tuple::at).max().expect("a group has a row")
+fn newest(rows: &[Tuple]) -> Option<i64> {
+    rows.iter().filter_map(|tuple| tuple.time).max()
 }
