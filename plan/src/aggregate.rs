@@ -1,8 +1,8 @@
 //! Aggregation, compiled: over windows, or running, of all rows so far.
 //!
 //! A column such as `round(sum(price) / count(*), 2)` is cut in two: the aggregate calls, which keep mergeable partial
-//! states per group, and a scalar expression over what the calls give when a row of the group is due. Equal calls are kept
-//! once.
+//! states per group, and a scalar expression over what the calls give when a row of the group is due. Equal calls are
+//! kept once.
 //!
 //! `sum` and `avg` skip nulls and are null where all values are null; `count` is never null; `sum` of an int is a
 //! bigint, `sum` of a float is a double; `sum` of a `decimal(p,s)` is a decimal with ten more digits, at most 38; `avg`

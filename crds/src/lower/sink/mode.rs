@@ -19,8 +19,8 @@ use crate::lower::step::Changing;
 pub(super) struct Modes<'s>(Vec<(usize, &'s Sink)>);
 
 impl<'s> Modes<'s> {
-    /// Lowers the mode of a sink that gets this output, whose rows are `changing` if a running aggregate gives them. `at`
-    /// is the sink's path, `schema` the schema of its rows if it is known.
+    /// Lowers the mode of a sink that gets this output, whose rows are `changing` if a running aggregate gives them.
+    /// `at` is the sink's path, `schema` the schema of its rows if it is known.
     pub(super) fn lower(
         &mut self,
         sink: &'s Sink,

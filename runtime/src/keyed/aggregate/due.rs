@@ -22,7 +22,8 @@ use crate::transform::rows::{Check, Rows, by_halves, coalesced};
 const ROWS_BYTES: usize = 4 << 20;
 const ROWS_AT_ONCE: usize = 1 << 16;
 
-/// Groups whose rows are due. The rows are made as they are requested, since they may not fit into memory a second time.
+/// Groups whose rows are due. The rows are made as they are requested, since they may not fit into memory a second
+/// time.
 pub(in crate::keyed) struct Due {
     aggregate: Arc<Aggregate>,
     schema: SchemaRef,

@@ -1,5 +1,5 @@
-//! Rows that are late for a step without windows: those with a time before the watermark, or so much before it that what
-//! they belong to is forgotten.
+//! Rows that are late for a step without windows: those with a time before the watermark, or so much before it that
+//! what they belong to is forgotten.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ pub(in crate::keyed) fn in_time(rows: &RecordBatch, limit_us: Option<i64>) -> Op
     times.iter().any(is_late).then(|| times.iter().map(|time| Some(!is_late(time))).collect())
 }
 
-/// The late rows as the output `Late` has them: the row, its time, the watermark, and by how much it came too late. Rows
-/// may be `allowed_us` older than the watermark. `schema` comes from [`weir_plan::outputs::late_rows_schema`].
+/// The late rows as the output `Late` has them: the row, its time, the watermark, and by how much it came too late.
+/// Rows may be `allowed_us` older than the watermark. `schema` comes from [`weir_plan::outputs::late_rows_schema`].
 ///
 /// # Errors
 /// A sentence, if the rows do not fit the schema.

@@ -112,7 +112,8 @@ fn a_group_is_forgotten_when_the_watermark_has_left_it_behind_and_older_rows_are
     let mut operator = step.operator().unwrap();
     let first = marks(None, Some(5_110));
     assert_eq!(numbers(&epoch(&step, &mut *operator, &rows(&[1, 2], Some(&[3_100, 3_099])), &first)).len(), 2);
-    // The watermark is 5,110 now: what is older than 3,100 is late, and the group of 2, whose last row is, is forgotten.
+    // The watermark is 5,110 now: what is older than 3,100 is late, and the group of 2, whose last row is, is
+    // forgotten.
     let batch = rows(&[1, 2, 2], Some(&[6_000, 6_000, 1_099]));
     let second = marks(Some(5_110), Some(5_115));
     let late = step.late(0, &batch, &second.before_us, &late_rows_schema(&batch.schema()).unwrap()).unwrap();
