@@ -7,7 +7,7 @@ use std::ops::Range;
 use arrow::array::{UInt32Array, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use crate::failure::{Failure, Result};
 use crate::sizes::bytes_of;
@@ -41,7 +41,15 @@ impl Rows {
         }
         let (places, reasons): (Vec<usize>, Vec<String>) = bad.into_iter().unzip();
         let places: UInt32Array = places.into_iter().map(|place| u32::try_from(place).ok()).collect();
-        let rows = take_record_batch(all, &places).map_err(|e| Failure::bug(format!("rows that failed: {e}")))?;
+        // A row without columns is the only group of a running aggregate.
+        let rows = match all.num_columns() {
+            0 => {
+                let options = RecordBatchOptions::new().with_row_count(Some(reasons.len()));
+                RecordBatch::try_new_with_options(all.schema(), Vec::new(), &options)
+            }
+            _ => take_record_batch(all, &places),
+        };
+        let rows = rows.map_err(|e| Failure::bug(format!("rows that failed: {e}")))?;
         self.bad.push(BadRows { rows, reasons });
         Ok(())
     }
