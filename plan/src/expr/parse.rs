@@ -221,7 +221,7 @@ fn place(at: Location) -> String {
     }
 }
 
-/// A sentence about an expression without the place that [`place`] has put into it, and that place.
+/// A sentence about an expression without the place that `place` has put into it, and that place.
 #[must_use]
 pub fn without_place(sentence: &str) -> (String, Option<TextPlace>) {
     let found = || {
