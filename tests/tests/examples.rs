@@ -1,6 +1,7 @@
 //! The documents in `examples/`, run as the README says: with an override for this machine, and with rides from the
 //! program's own producer.
 
+mod counts;
 mod steps;
 
 use std::collections::BTreeMap;

@@ -19,7 +19,7 @@ use weir_tests::oracle::graph::{Graph, Outcome, TimeOf};
 use weir_tests::rides::START_US;
 use weir_tests::rig::{GraphRig, RUN_LIMIT};
 use weir_tests::services::kafka;
-use weir_tests::{or_skip, table};
+use weir_tests::{engine, or_skip, table};
 
 const SEEDS: u64 = 6;
 const SEEDS_OF_CUTS: u64 = 3;
@@ -110,6 +110,37 @@ fn run(rng: &mut ChaCha8Rng, rig: &mut GraphRig, records: BTreeMap<String, Stamp
     let outcome = rig.assert_right();
     assert!(!emits_all || outcome.waiting.values().sum::<u64>() == 0, "something waits: {:?}", outcome.waiting);
     outcome
+}
+
+/// The fail points that each epoch passes. `crash_at_each_step.rs` tries the others, at which no step has state in
+/// hand.
+fn points_of_an_epoch() -> Vec<String> {
+    let of_epoch = ["epoch.", "data.", "state.", "manifest.", "commit.", "offsets."];
+    engine::fail_points().into_iter().filter(|point| of_epoch.iter().any(|prefix| point.starts_with(prefix))).collect()
+}
+
+#[test]
+fn a_graph_with_a_step_of_each_kind_goes_on_whatever_it_was_doing_when_it_was_killed() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    for (seed, point) in (1..).zip(points_of_an_epoch()) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed + 2_000_000);
+        let size_us = size_us(&mut rng);
+        let graph = graph::graph_of_each(&mut rng, size_us);
+        let partitions = records::partitions(&mut rng, &graph);
+        let records = records::records(&mut rng, &graph, &partitions, begin_us(&graph), size_us, true);
+        let mut rig = GraphRig::new(graph, kafka, &partitions);
+        rig.site.records_per_epoch = 100;
+        rig.workers = Some(rng.random_range(1..5));
+        println!("{point}: {}", rig.graph.document(&rig.site));
+        for (topic, records) in &records {
+            rig.produce(topic, records);
+        }
+        let exit = rig.start().fail_at(&point, 2).run(RUN_LIMIT);
+        assert!(exit.aborted() && exit.phase == point, "{point} was not reached: {exit:?}");
+        rig.finish();
+        rig.assert_right();
+    }
 }
 
 /// As long as nothing is late, what most steps give does not depend on how the input is cut into epochs.

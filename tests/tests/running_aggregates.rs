@@ -83,7 +83,7 @@ fn run(mut graph: Graph, seed: u64) -> Outcome {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     graph.name = format!("running-{seed}");
     let mut rig = GraphRig::new(graph, kafka, &[("rides".to_owned(), PARTITIONS)].into());
-    rig.site.records_per_epoch = 90;
+    rig.site.records_per_epoch = 45;
     let mut shown = Shown::new();
     let mut read = |exit: &Exit| {
         for (epoch, rows) in shown_by(&exit.stdout) {

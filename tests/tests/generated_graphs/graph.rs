@@ -86,6 +86,7 @@ impl Node {
 struct Builder<'a> {
     rng: &'a mut ChaCha8Rng,
     size_us: i64,
+    sources: Vec<Source>,
     nodes: Vec<Node>,
     steps: Vec<Step>,
     late: Vec<String>,
@@ -93,35 +94,37 @@ struct Builder<'a> {
 
 /// A graph with steps of these kinds, whose windows are about this long.
 pub fn graph(rng: &mut ChaCha8Rng, kinds: &[Kind], size_us: i64) -> Graph {
-    let sources: Vec<Source> = sources(rng, kinds, size_us);
-    let node = |source: &Source| Node {
-        name: source.name.clone(),
-        columns: source.columns.iter().map(|column| column.name.clone()).collect(),
-        windowed: false,
-        keyed: false,
-        is_read: false,
-    };
-    let nodes = sources.iter().map(node).collect();
-    let mut builder = Builder { rng, size_us, nodes, steps: vec![], late: vec![] };
-    if sources.len() > 1 && kinds.contains(&Kind::Union) && builder.rng.random_bool(0.8) {
-        let from = (0..sources.len()).collect();
-        builder.union(from);
-    }
+    let mut builder = Builder::new(rng, kinds, size_us);
     // Each graph has at least one keyed step.
     let keyed: Vec<Kind> = kinds.iter().copied().filter(|kind| kind.is_keyed()).collect();
     let mut choices = if keyed.is_empty() { kinds } else { &keyed };
     let mut missing = builder.rng.random_range(STEPS);
     while missing > 0 {
         let kind = *choices.choose(builder.rng).unwrap();
-        if builder.step(kind) {
+        // Mostly the newest nodes, so that graphs become deep.
+        let last = builder.nodes.len();
+        let from = builder.rng.random_range(last.saturating_sub(2)..last);
+        if builder.step(kind, from) {
             missing -= 1;
             choices = kinds;
         }
     }
-    let Builder { nodes, steps, late, .. } = builder;
-    let ends = nodes.iter().filter(|node| !node.is_read).map(|node| node.name.clone());
-    let sinks = (0..).zip(ends.chain(late)).map(|(i, from)| Sink::append(&format!("out{i}"), &from)).collect();
-    Graph { name: "generated".into(), sources, steps, sinks }
+    builder.graph()
+}
+
+/// A graph with one step of each kind that is one.
+pub fn graph_of_each(rng: &mut ChaCha8Rng, size_us: i64) -> Graph {
+    let not_by_clock: Vec<Kind> = BUILT.into_iter().filter(|kind| *kind != Kind::ProcessingTime).collect();
+    let mut builder = Builder::new(rng, &not_by_clock, size_us);
+    for kind in not_by_clock.into_iter().filter(|kind| *kind != Kind::KafkaTimestamp) {
+        loop {
+            let from = builder.rng.random_range(0..builder.nodes.len());
+            if builder.step(kind, from) {
+                break;
+            }
+        }
+    }
+    builder.graph()
 }
 
 fn sources(rng: &mut ChaCha8Rng, kinds: &[Kind], size_us: i64) -> Vec<Source> {
@@ -160,18 +163,40 @@ fn sources(rng: &mut ChaCha8Rng, kinds: &[Kind], size_us: i64) -> Vec<Source> {
         .collect()
 }
 
-impl Builder<'_> {
-    /// Adds a step of this kind, if there is a node for it.
-    fn step(&mut self, kind: Kind) -> bool {
-        // Mostly the newest nodes, so that graphs become deep.
-        let last = self.nodes.len();
-        let from = self.rng.random_range(last.saturating_sub(2)..last);
+impl<'a> Builder<'a> {
+    fn new(rng: &'a mut ChaCha8Rng, kinds: &[Kind], size_us: i64) -> Self {
+        let sources: Vec<Source> = sources(rng, kinds, size_us);
+        let node = |source: &Source| Node {
+            name: source.name.clone(),
+            columns: source.columns.iter().map(|column| column.name.clone()).collect(),
+            windowed: false,
+            keyed: false,
+            is_read: false,
+        };
+        let nodes: Vec<Node> = sources.iter().map(node).collect();
+        let count = nodes.len();
+        let mut builder = Self { rng, size_us, sources, nodes, steps: vec![], late: vec![] };
+        if count > 1 && kinds.contains(&Kind::Union) && builder.rng.random_bool(0.8) {
+            builder.union((0..count).collect());
+        }
+        builder
+    }
+
+    /// The graph, with a sink for each end.
+    fn graph(self) -> Graph {
+        let ends = self.nodes.iter().filter(|node| !node.is_read).map(|node| node.name.clone());
+        let sinks = (0..).zip(ends.chain(self.late)).map(|(i, from)| Sink::append(&format!("out{i}"), &from)).collect();
+        Graph { name: "generated".into(), sources: self.sources, steps: self.steps, sinks }
+    }
+
+    /// Adds a step of this kind behind a node, if the node's rows allow it.
+    fn step(&mut self, kind: Kind, from: usize) -> bool {
         let node = self.nodes[from].clone();
         match kind {
             Kind::Map => self.map(from),
             Kind::Union => {
                 let count = self.rng.random_range(2..4);
-                let from = (0..count).map(|_| self.rng.random_range(0..last)).collect();
+                let from = (0..count).map(|_| self.rng.random_range(0..self.nodes.len())).collect();
                 self.union(from);
             }
             Kind::Window => {
