@@ -13,7 +13,7 @@ use serde_json::json;
 use url::Url;
 use weir_plan::ids::Epoch;
 use weir_plan::key_group::KeyRanges;
-use weir_plan::plan::Sink;
+use weir_plan::plan::{Mode, Sink};
 use weir_plan::stages::Edge;
 use weir_runtime::build::Graph;
 use weir_runtime::checkpoint::writer;
@@ -28,7 +28,8 @@ use weir_runtime::retry::RetryPolicy;
 use weir_runtime::sink;
 use weir_runtime::sink::Means;
 use weir_runtime::sink::delta::DeltaTable;
-use weir_runtime::sink::writing::Slot;
+use weir_runtime::sink::discarding::Nowhere;
+use weir_runtime::sink::writing::{Slot, Writers};
 use weir_runtime::state::log::{Restorable, StateLog};
 use weir_runtime::storage::{Access, Location, Standing};
 
@@ -65,9 +66,20 @@ enum Job {
     OnceByCity,
     /// Sums by city of records, each with the mean price of its `id` over a length.
     OverByCity,
+    /// Sums by `id` without windows, whose changes leave in each epoch and are not written.
+    RunningById,
 }
 
 impl Job {
+    fn sink(self) -> serde_json::Value {
+        match self {
+            Self::RunningById => {
+                json!({"name": "shown", "from": "totals", "mode": "Update", "key": ["id"], "console": {}})
+            }
+            _ => json!({"name": "table", "from": "totals", "delta": {"uri": "file:///unused/table"}}),
+        }
+    }
+
     fn steps(self, window_ms: u64) -> serde_json::Value {
         let sums = [("revenue", "sum(price)"), ("avg_distance", "avg(distanceKm)"), ("cnt", "count(*)")];
         let columns = sums.map(|(name, expr)| json!({"name": name, "expr": expr}));
@@ -79,6 +91,11 @@ impl Job {
         let length = duration(window_ms);
         let tumbling = json!({"tumbling": {"size": length}});
         match self {
+            Self::RunningById => {
+                json!([{"name": "totals", "aggregate": {
+                    "from": "records", "groupBy": [{"name": "id"}], "columns": columns,
+                }}])
+            }
             Self::ById => json!([totals("records", "id", tumbling)]),
             Self::ByCity => json!([totals("records", "city", tumbling)]),
             Self::SlidingByCity => {
@@ -159,9 +176,12 @@ pub fn keyed(count: u64, args: &KeyedArgs) -> Result<String, String> {
     let (mut inputs, mut outputs) = (BTreeMap::new(), SinkOutputs::default());
     for &sink in &graph.stages.keyed_sinks {
         let of_plan = &graph.plan.sinks[sink];
-        let table = runtime.block_on(table(of_plan))?;
+        let writers: Arc<dyn Writers> = match of_plan.mode {
+            Mode::Append => Arc::new(runtime.block_on(table(of_plan))?.files()),
+            Mode::Update { .. } | Mode::Complete => Arc::new(Nowhere),
+        };
         let slot = Slot::new("bench", BUFFER_BYTES);
-        let (input, output) = task::spawn(Arc::new(table.files()), None, slot, state.stages.len(), QUEUE_BYTES);
+        let (input, output) = task::spawn(writers, None, slot, state.stages.len(), QUEUE_BYTES);
         outputs.add(sink, of_plan.name.clone(), output);
         inputs.insert(sink, input);
     }
@@ -310,7 +330,7 @@ fn document(args: &KeyedArgs) -> String {
             "eventTime": {"expr": "ts", "watermarkDelay": delay},
         }],
         "steps": args.job.steps(window_ms),
-        "sinks": [{"name": "table", "from": "totals", "delta": {"uri": "file:///unused/table"}}],
+        "sinks": [args.job.sink()],
     });
     json!({"apiVersion": "weir.dev/v1alpha1", "kind": "StreamPipeline", "metadata": {"name": "bench"}, "spec": spec})
         .to_string()

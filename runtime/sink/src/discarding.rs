@@ -55,7 +55,8 @@ impl Sink for Discarding {
     }
 }
 
-struct Nowhere;
+/// Writers of no files.
+pub struct Nowhere;
 
 impl Writers for Nowhere {
     fn begin(&self, _: &Slot) -> Result<Box<dyn EpochWriter>> {
