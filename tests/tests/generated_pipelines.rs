@@ -16,7 +16,7 @@ use weir_tests::topic::{self, Record};
 use weir_tests::{or_skip, table};
 
 /// On the machine of two cores that all tests run on, a seed takes about four seconds.
-const SEEDS: u64 = 18;
+const SEEDS: u64 = 9;
 const HOUR_US: i64 = 3_600_000_000;
 const MARCH_2024_US: i64 = 1_709_251_200_000_000;
 const OCTOBER_2024_US: i64 = 1_727_740_800_000_000;
